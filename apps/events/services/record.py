@@ -1,0 +1,41 @@
+"""Writes of the log. Each belongs inside the transaction of the change that it tells of."""
+
+from __future__ import annotations
+
+import uuid
+from typing import Any
+
+from django.db import connection
+
+from apps.core.tenancy import TenantUnset, current_tenant_id
+from apps.events.models import AuditEntry, Event, OutboxEntry
+
+NOTIFY_CHANNEL = "nlpsuite_outbox"
+
+
+def event_record(
+    *, type: str, subject_type: str, subject_id: uuid.UUID, data: dict[str, Any] | None = None, actor: str = ""
+) -> uuid.UUID:
+    """Write an event and its outbox entry in the open tenant scope; wakes the dispatcher at commit. Returns the event id."""
+    tenant_id = _tenant()
+    event = Event.objects.create(
+        type=type, subject_type=subject_type, subject_id=subject_id, data=data or {}, actor=actor[:80]
+    )
+    OutboxEntry.objects.create(tenant_id=tenant_id, event_id=event.id)
+    with connection.cursor() as cursor:
+        # Delivered by PostgreSQL at commit, and folded into one when a transaction writes several.
+        cursor.execute(f"NOTIFY {NOTIFY_CHANNEL}")
+    return event.id
+
+
+def audit_record(*, action: str, actor: str, target: str = "", data: dict[str, Any] | None = None) -> None:
+    """Write one audit row in the open tenant scope."""
+    _tenant()
+    AuditEntry.objects.create(action=action, actor=actor[:80], target=target[:120], data=data or {})
+
+
+def _tenant() -> uuid.UUID:
+    tenant_id = current_tenant_id()
+    if tenant_id is None:
+        raise TenantUnset("events are written inside tenant_scope")
+    return tenant_id

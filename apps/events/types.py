@@ -1,0 +1,22 @@
+"""Plain values of the event log."""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class EventRecord:
+    """An event as handlers receive it: at least once, in outbox order."""
+
+    id: uuid.UUID
+    tenant_id: uuid.UUID
+    type: str
+    subject_type: str
+    subject_id: uuid.UUID
+    data: dict[str, Any]
+    actor: str
+    created_at: datetime

@@ -1,0 +1,50 @@
+"""Plain values that describe an organisation."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class OrganizationInfo:
+    id: uuid.UUID
+    name: str
+    slug: str
+    is_demo: bool
+
+
+@dataclass(frozen=True, slots=True)
+class SettingSpec:
+    """One organisation setting: its default, what it does, and the test a value must pass."""
+
+    default: Any
+    effect: str
+    valid: Callable[[Any], bool]
+
+
+def _unit(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= 1
+
+
+def _phrases(value: Any) -> bool:
+    return isinstance(value, list) and len(value) <= 100 and all(isinstance(v, str) and 0 < len(v) <= 100 for v in value)
+
+
+SETTINGS: dict[str, SettingSpec] = {
+    "answer_threshold": SettingSpec(
+        None, "Least confidence at which the bot answers; empty takes the measured default.", lambda v: v is None or _unit(v)
+    ),
+    "handoff_phrases": SettingSpec([], "Words in a visitor's message that hand the conversation to a person.", _phrases),
+    "handoff_after_abstentions": SettingSpec(
+        2, "Abstentions in a row after which the bot hands over.", lambda v: isinstance(v, int) and 1 <= v <= 10
+    ),
+    "max_active_replies": SettingSpec(
+        8, "Bot replies that may be queued or running at once.", lambda v: isinstance(v, int) and 1 <= v <= 256
+    ),
+    "requests_per_minute": SettingSpec(
+        6000, "API requests a minute, over all keys.", lambda v: isinstance(v, int) and 1 <= v <= 1_000_000
+    ),
+}

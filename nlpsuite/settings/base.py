@@ -1,0 +1,99 @@
+"""Settings of every process. Integrations have a file each under `parts/`; `env.py` alone reads the environment."""
+
+from __future__ import annotations
+
+import secrets
+
+from nlpsuite.settings import env
+from nlpsuite.settings.parts.auth import *
+from nlpsuite.settings.parts.database import *
+from nlpsuite.settings.parts.inference import *
+from nlpsuite.settings.parts.knowledge import *
+from nlpsuite.settings.parts.logs import *
+from nlpsuite.settings.parts.redis import *
+from nlpsuite.settings.parts.security import *
+
+BASE_DIR = env.BASE_DIR
+DATA_DIR = env.DATA_DIR
+DEBUG = env.env_bool("DEBUG")
+# Commands that run before the first start (makemigrations, check) get a key that is forgotten with the process.
+SECRET_KEY = env.env_str("SECRET_KEY") or env.secrets_read().get("secret_key") or secrets.token_urlsafe(48)
+
+INSTALLED_APPS = [
+    "nlpsuite",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "django.contrib.humanize",
+    "allauth",
+    "allauth.account",
+    "channels",
+    "django_htmx",
+    "apps.core",
+    "apps.events",
+    "apps.tenants",
+    "apps.accounts",
+    "apps.jobs",
+    "apps.usage",
+    "apps.inference",
+    "apps.conversations",
+    "apps.knowledge",
+    "apps.assistant",
+    "apps.widget",
+    "apps.inbox",
+]
+MIDDLEWARE = [
+    "nlpsuite.middleware.RequestIdMiddleware",
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.locale.LocaleMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "csp.middleware.CSPMiddleware",
+    "allauth.account.middleware.AccountMiddleware",
+    "django_htmx.middleware.HtmxMiddleware",
+]
+ROOT_URLCONF = "nlpsuite.urls"
+ASGI_APPLICATION = "nlpsuite.asgi.application"
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.template.context_processors.i18n",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ],
+        },
+    }
+]
+
+LANGUAGE_CODE = "en"
+LANGUAGES = [("en", "English"), ("zh-hans", "简体中文")]
+LOCALE_PATHS = [BASE_DIR / "locale"]
+TIME_ZONE = "UTC"
+USE_I18N = True
+USE_TZ = True
+
+STATIC_URL = "/static/"
+STATIC_ROOT = DATA_DIR / "staticfiles"
+STATICFILES_DIRS = [BASE_DIR / "static"]
+MEDIA_ROOT = DATA_DIR / "files"
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {"BACKEND": "whitenoise.storage.CompressedStaticFilesStorage"},
+}
+WHITENOISE_USE_FINDERS = True
+WHITENOISE_AUTOREFRESH = DEBUG
+FILE_UPLOAD_PERMISSIONS = 0o600
+DATA_UPLOAD_MAX_MEMORY_SIZE = 5 * 1024 * 1024
+CACHES = {"default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": REDIS_URL}}

@@ -1,0 +1,47 @@
+"""Redis or Valkey: broker, channel layer (hints only), reply streams, rate limits."""
+
+from __future__ import annotations
+
+from nlpsuite.settings import env
+
+REDIS_URL = env.env_str("REDIS_URL") or f"unix://{env.RUN_DIR}/valkey.sock?db=0"
+
+CHANNEL_LAYERS = {
+    "default": {
+        "BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer",
+        "CONFIG": {"hosts": [{"address": REDIS_URL, "socket_timeout": None}], "prefix": "hint"},
+    }
+}
+
+
+def broker_url(url: str) -> str:
+    """Return the kombu form of a Redis URL: Unix sockets have a scheme of their own there."""
+    if url.startswith("unix://"):
+        path, _, query = url.removeprefix("unix://").partition("?")
+        return f"redis+socket://{path}?virtual_host={query.removeprefix('db=') or 0}"
+    return url
+
+
+CELERY_BROKER_URL = broker_url(REDIS_URL)
+CELERY_TASK_DEFAULT_QUEUE = "default"
+CELERY_TASK_ACKS_LATE = True
+CELERY_TASK_REJECT_ON_WORKER_LOST = True
+CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+CELERY_TASK_IGNORE_RESULT = True
+CELERY_TASK_SERIALIZER = "json"
+CELERY_ACCEPT_CONTENT = ["json"]
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_WORKER_HIJACK_ROOT_LOGGER = False
+CELERY_WORKER_SOFT_SHUTDOWN_TIMEOUT = 2.0
+# One visibility time-out for the whole installation; recovery is by lease and sweeper, so it may be long.
+CELERY_BROKER_TRANSPORT_OPTIONS = {
+    "visibility_timeout": 3600,
+    "unacked_restore_interval": 5,
+    "unacked_restore_throttle": 1,
+    "global_keyprefix": "celery:",
+}
+CELERY_TASK_ROUTES = {"apps.inference.tasks.*": {"queue": "inference"}}
+CELERY_BEAT_SCHEDULE = {
+    "jobs-sweep": {"task": "apps.jobs.tasks.job_sweep_task", "schedule": 10.0, "options": {"expires": 20}},
+    "usage-prune": {"task": "apps.usage.tasks.idempotency_prune_task", "schedule": 3600.0, "options": {"expires": 600}},
+}
