@@ -1,0 +1,85 @@
+"""Deciding what a file is: by its content, with the name as a hint between kinds of text."""
+
+from __future__ import annotations
+
+import re
+from pathlib import PurePath
+
+from apps.knowledge.extract.types import ExtractError
+
+_MARKDOWN_SUFFIXES = {".md", ".markdown", ".mdown", ".mkd"}
+_HTML_SUFFIXES = {".html", ".htm", ".xhtml", ".xht"}
+
+_HTML_START = re.compile(r"<(?:!doctype\s+html|html|head|body|title|meta)\b", re.IGNORECASE)
+_XML_ROOT = re.compile(r"<(?![?!])([a-zA-Z_][\w.:-]{0,80})")
+_META_CHARSET = re.compile(rb"<meta[^>]{0,200}?charset\s*=\s*[\"']?\s*([\w.:-]{1,40})", re.IGNORECASE)
+_CONTROL = re.compile(r"[\x00-\x08\x0e-\x1a\x1c-\x1f\x7f]")
+_TAG = re.compile(r"</?(?:p|h[1-6]|div|a|ul|ol|table|section|article|span|br)\b", re.IGNORECASE)
+
+
+def sniff(data: bytes, name: str) -> str:
+    """Return html, markdown, text, pdf or docx (any zip: the DOCX reader looks further).
+
+    Raises ExtractError `unsupported_type` for everything else: images, SVG and other XML, archives, programs.
+    """
+    if data.startswith(b"%PDF-"):
+        return "pdf"
+    if data.startswith(b"PK\x03\x04"):
+        return "docx"
+    head = decode(data[:65536], partial=True)
+    if len(_CONTROL.findall(head)) > len(head) * 0.005:
+        raise ExtractError("unsupported_type", "The file is not text, HTML, Markdown, PDF or DOCX.")
+    if head.startswith("{\\rtf"):
+        raise ExtractError("unsupported_type", "RTF is not supported.")
+    return _text_kind(head, PurePath(name).suffix.lower())
+
+
+def _text_kind(head: str, suffix: str) -> str:
+    start = head[:4096].lstrip()
+    if start.startswith("<?xml") or start[:9].lower() == "<!doctype" or re.match(r"<[\w:]*svg\b", start, re.IGNORECASE):
+        root = _XML_ROOT.search(start)
+        if root is None or root[1].lower() != "html":
+            raise ExtractError("unsupported_type", "XML other than XHTML is not supported.")
+        return "html"
+    if suffix in _MARKDOWN_SUFFIXES:
+        return "markdown"
+    if _HTML_START.search(start[:2048]) or (suffix in _HTML_SUFFIXES and _TAG.search(head)):
+        return "html"
+    return "text"
+
+
+def decode(data: bytes, *, declared: str = "", html: bool = False, partial: bool = False) -> str:
+    """Return the text of `data`.
+
+    Order: byte order mark, the declared charset (HTTP header, or `<meta>` when `html`), UTF-8, GB18030 when the result
+    reads as Chinese, Windows-1252. `partial` says the end may be cut inside a character.
+    Raises ExtractError `unsupported_type` when NUL bytes show that this is not text.
+    """
+    for mark, encoding in ((b"\xef\xbb\xbf", "utf-8"), (b"\xff\xfe", "utf-16-le"), (b"\xfe\xff", "utf-16-be")):
+        if data.startswith(mark):
+            return data[len(mark) :].decode(encoding, errors="replace")
+    if b"\0" in data:
+        raise ExtractError("unsupported_type", "The file is not text, HTML, Markdown, PDF or DOCX.")
+    if html and not declared and (found := _META_CHARSET.search(data[:4096])):
+        declared = found[1].decode("ascii", "ignore")
+    for encoding in filter(None, (declared, "utf-8")):
+        try:
+            return data.decode(encoding)
+        except UnicodeDecodeError as error:
+            if partial and error.start >= len(data) - 4:
+                return data[: error.start].decode(encoding)
+        except LookupError:
+            continue
+    return _decode_legacy(data)
+
+
+def _decode_legacy(data: bytes) -> str:
+    try:
+        text = data.decode("gb18030")
+    except UnicodeDecodeError:
+        return data.decode("cp1252", errors="replace")
+    high = sum(1 for c in text if ord(c) > 0x7F)
+    chinese = sum(
+        1 for c in text if "\u4e00" <= c <= "\u9fff" or "\u3000" <= c <= "\u303f" or "\uff00" <= c <= "\uffef"
+    )
+    return text if high and chinese > 0.9 * high else data.decode("cp1252", errors="replace")
