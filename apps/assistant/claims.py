@@ -7,17 +7,16 @@ closed lists, written for English; a cue that is not listed is treated as a cont
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
-from apps.assistant.text import Token, content_terms, is_stopword, normalise, parts, stem, tokens
+from apps.assistant.text import Token, is_stopword, normalise, parts, stem, tokens, words
 
-NEGATION = frozenset(
-    """
+NEGATION = words("""
     not no never none nothing nobody nowhere neither nor without cannot can't won't don't doesn't didn't isn't
     aren't wasn't weren't shouldn't mustn't couldn't wouldn't hasn't haven't hadn't needn't mightn't unable
     impossible hardly lack lacks lacking fails fail
-    """.split()
-)
+""")
 
 MODAL = {
     "must": "must", "required": "must", "mandatory": "must", "obliged": "must", "shall": "must", "need": "must",
@@ -54,7 +53,7 @@ CONDITIONS = {
     "until": "until", "till": "until", "except": "except", "before": "before", "after": "after",
     "while": "while", "because": "because", "since": "because", "instead": "instead", "although": "although",
     "though": "although", "without": "without", "during": "during", "otherwise": "otherwise",
-    "besides": "except", "apart": "except", "but": "but", "however": "but", "whether": "whether",
+    "besides": "except", "apart": "except", "but": "but", "however": "but", "whether": "whether", "or": "or",
 }  # fmt: skip
 
 _NUMBER_WORDS = {
@@ -67,54 +66,93 @@ _NUMBER_WORDS = {
 }  # fmt: skip
 
 _CLAUSE_BREAK = re.compile(r"[,;:()\u2014\u3002\uff0c\uff1b]|\s-\s|[.!?](?=\s|$)|\n")
-_CLAUSE_WORDS = frozenset({"but", "and", "or", "which", "because", "so", "although", "though", "while", "however"})
-_ONE_NUMBER = re.compile(r"\bone\b(?=\s+(?:day|week|month|year|hour|minute|second|time|percent|file|copy|page)s?\b)")
+_CLAUSE_WORDS = frozenset({"but", "which", "because", "so", "although", "though", "while", "however"})
+_ONE_UNIT = re.compile(
+    r"\bone\b(?=\s+(?:day|week|month|year|hour|minute|second|time|percent|file|copy|page)s?\b)", re.IGNORECASE
+)
+_HAVE_TO = re.compile(r"\b(?:have|has|had) to\b", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
 class Word:
-    """A word that carries meaning. `clause` counts the clauses; `modal` and `negated` are those of its clause."""
+    """A word that carries meaning, with the negation and the modality of its clause.
+
+    `index` is the token's place, so that a gap shows what stands between two words; `lead` tells that the token
+    before it is a modal, "to" or the start of the sentence, as in an instruction.
+    """
 
     form: str
     raw: str
+    kind: str  # "term", "number", "name", "code" or "condition"
+    index: int
     clause: int
-    kind: str  # "term", "number", "name", "code", "condition"
+    sentence: int
     negated: bool
     modal: str
+    lead: bool
 
 
 @dataclass(frozen=True)
 class Analysis:
-    """Everything about one sentence or window that has to agree. Tuples are in the order of the text."""
+    """Everything about a sentence or window that has to agree. `limits` pairs a cue with its clause."""
 
     words: tuple[Word, ...]
-    limits: tuple[str, ...]
-    conditions: tuple[str, ...]
-    negations: int
+    limits: tuple[tuple[str, int], ...]
+    size: int
+    clauses: int
     terms: frozenset[str]
+    open_clauses: frozenset[int]
 
 
 def analyse(text: str) -> Analysis:
-    """Return the analysis of `text`: one pass over its tokens, clause by clause."""
+    """Return the analysis of one sentence: one pass over its tokens, clause by clause."""
     text = _plain(text)
     found = tokens(text)
-    clauses = _clauses(text, found)
-    negated, modals = _scopes(found, clauses)
+    clauses, opened = _clauses(text, found)
+    scopes = _scopes(found, clauses)
     words: list[Word] = []
-    limits: list[str] = []
-    conditions: list[str] = []
+    limits: list[tuple[str, int]] = []
     for index, token in enumerate(found):
-        low = token.raw.lower().replace("\u2019", "'")
-        if low in LIMITS and not _is_name(text, token):
-            limits.append(LIMITS[low])
-        kind = _kind(text, token, low)
-        if kind == "condition":
-            conditions.append(CONDITIONS[low])
+        low = _low(token)
+        name = _is_name(text, token)
+        if low in LIMITS and not name:
+            limits.append((LIMITS[low], clauses[index]))
+        kind = _kind(low, name, token)
         if kind:
+            negated, modal = scopes[clauses[index]]
+            before = _low(found[index - 1]) if index else "to"
             form = CONDITIONS[low] if kind == "condition" else _form(token, low, kind)
-            words.append(Word(form, token.raw, clauses[index], kind, negated[index], modals[index]))
+            lead = before in MODAL or before in ("to", "please")
+            words.append(Word(form, token.raw, kind, index, clauses[index], 0, negated, modal, lead))
     terms = frozenset(form for word in words for form in (word.form, *parts(word.form)))
-    return Analysis(tuple(words), tuple(limits), tuple(conditions), sum(map(_negates, found)), terms)
+    return Analysis(tuple(words), tuple(limits), len(found), max(clauses, default=0) + 1, terms, opened)
+
+
+def join(analyses: Sequence[Analysis]) -> Analysis:
+    """Return the analysis of consecutive sentences as one window."""
+    words: list[Word] = []
+    limits: list[tuple[str, int]] = []
+    opened: set[int] = set()
+    size = clauses = 0
+    for number, one in enumerate(analyses):
+        words += [
+            replace(w, index=w.index + size, clause=w.clause + clauses, sentence=number, lead=w.lead) for w in one.words
+        ]
+        limits += [(cue, clause + clauses) for cue, clause in one.limits]
+        opened |= {clause + clauses for clause in one.open_clauses}
+        size += one.size + 1
+        clauses += one.clauses
+    terms = frozenset[str]().union(*(one.terms for one in analyses))
+    return Analysis(tuple(words), tuple(limits), size, clauses, terms, frozenset(opened))
+
+
+def has_negation(text: str) -> bool:
+    """True when any word of `text` negates."""
+    return any(_low(token) in NEGATION for token in tokens(normalise(text)))
+
+
+def _low(token: Token) -> str:
+    return token.raw.lower().replace("\u2019", "'")
 
 
 def _plain(text: str) -> str:
@@ -122,50 +160,48 @@ def _plain(text: str) -> str:
     text = re.sub(r"(?m)^[ \t]*(?:[-*+\u2022]|\(?\d{1,3}[.)])[ \t]+", "", text)
     text = re.sub(r"\[([^\]]*)\]\((?:[^)]*)\)", r"\1", text)
     text = re.sub(r"\[\d{1,2}\]", "", text)
-    return _ONE_NUMBER.sub("1", re.sub(r"[*`\"]{1,3}", "", text))
+    text = _HAVE_TO.sub("must", text)
+    return _ONE_UNIT.sub("1", re.sub(r"[*`\"]{1,3}", "", text))
 
 
-def _clauses(text: str, found: list[Token]) -> list[int]:
-    """Number the clause of each token: punctuation and coordinating words start a new one."""
-    numbers, clause, last = [], 0, 0
+def _clauses(text: str, found: list[Token]) -> tuple[list[int], frozenset[int]]:
+    """Number the clause of each token; also return the clauses that open after a mark, not after a word."""
+    numbers: list[int] = []
+    opened = {0}
+    clause = last = 0
     for token in found:
-        if token.start > last and _CLAUSE_BREAK.search(text[last : token.start + 1]) and numbers:
+        if numbers and _CLAUSE_BREAK.search(text[last : token.start + 1]):
             clause += 1
-        elif token.raw.lower() in _CLAUSE_WORDS and numbers:
+            opened.add(clause)
+        elif numbers and _low(token) in _CLAUSE_WORDS:
             clause += 1
         numbers.append(clause)
         last = token.end
-    return numbers
+    return numbers, frozenset(opened)
 
 
-def _scopes(found: list[Token], clauses: list[int]) -> tuple[list[bool], list[str]]:
-    """Give each token the negation and the modality in force: set by a cue, until its clause ends."""
-    negated, modals = [], []
-    for number in dict.fromkeys(clauses):
-        members = [t for t, c in zip(found, clauses, strict=True) if c == number]
-        odd = sum(map(_negates, members)) % 2 == 1
-        strengths = [MODAL[t.raw.lower()] for t in members if t.raw.lower() in MODAL]
-        negated += [odd] * len(members)
-        modals += [strengths[0] if strengths else ""] * len(members)
-    return negated, modals
+def _scopes(found: list[Token], clauses: list[int]) -> dict[int, tuple[bool, str]]:
+    """Give each clause its negation and its modality, from the cues inside it."""
+    scopes = {}
+    for number in set(clauses):
+        members = [_low(t) for t, c in zip(found, clauses, strict=True) if c == number]
+        strengths = [MODAL[low] for low in members if low in MODAL]
+        scopes[number] = (sum(low in NEGATION for low in members) % 2 == 1, strengths[0] if strengths else "")
+    return scopes
 
 
-def _negates(token: Token) -> bool:
-    return token.raw.lower().replace("\u2019", "'") in NEGATION
-
-
-def _kind(text: str, token: Token, low: str) -> str:
-    if re.fullmatch(r"[$]?\d[\d.,]*%?", low) or low in _NUMBER_WORDS:
+def _kind(low: str, name: bool, token: Token) -> str:
+    if re.fullmatch(r"[$]?\d[\d.,]*%?", low) or (low in _NUMBER_WORDS and not name):
         return "number"
-    if low in CONDITIONS:
+    if low in CONDITIONS and not (name and token.raw.isupper()):
         return "condition"
-    if low in NEGATION or (low in MODAL and not _is_name(text, token)):
+    if low in NEGATION or (low in MODAL and not (name and low == "may")):
         return ""
     if low in LIMITS:
         return ""
     if re.search(r"[\d_/@=+*\\~]|[.:]\w|^-", low) and not re.fullmatch(r"[a-z]+-[a-z-]+", low):
         return "code"
-    if _is_name(text, token):
+    if name:
         return "name"
     return "" if is_stopword(token) else "term"
 
@@ -174,8 +210,8 @@ def _is_name(text: str, token: Token) -> bool:
     """True for capitals inside a sentence and for CamelCase or ALL CAPS anywhere."""
     raw = token.raw
     if len(raw) > 1 and (raw.isupper() or re.search(r"[a-z][A-Z]", raw)):
-        return not raw.isupper() or raw.lower() not in (*NEGATION, *MODAL)
-    if not raw[:1].isupper() or raw == "I" or raw.startswith(("I'", "I\u2019")):
+        return raw.lower() not in NEGATION and raw.lower() not in MODAL
+    if not raw[:1].isupper() or raw == "I" or raw.startswith("I'"):
         return False
     before = text[: token.start].rstrip(" \t\"'(*`")
     return bool(before) and before[-1] not in ".!?:;\n\u3002\uff01\uff1f-"
@@ -187,11 +223,3 @@ def _form(token: Token, low: str, kind: str) -> str:
     if kind == "code":
         return low.rstrip("/.")
     return stem(low) if kind == "name" else token.form
-
-
-def same_figure(first: Word, second: Word) -> bool:
-    """True when two number words stand for the same figure."""
-    return first.kind == second.kind == "number" and first.form == second.form
-
-
-__all__ = ["Analysis", "Word", "analyse", "content_terms", "same_figure"]

@@ -16,8 +16,13 @@ import snowballstemmer
 
 _STEMMER = snowballstemmer.stemmer("english")
 
-STOPWORDS = frozenset(
-    """
+
+def words(text: str) -> frozenset[str]:
+    """Return the words of a list written as text."""
+    return frozenset(text.split())
+
+
+STOPWORDS = words("""
     a about above actually after again all also am an and any anyone anything are as at be because been before
     being below between both but by can cannot could did do does doing done down during each either else etc even
     ever every everyone few for from further get gets got had has have having he hello help her here hers hey hi
@@ -30,16 +35,13 @@ STOPWORDS = frozenset(
     you your yours yourself
     able along already always another around among amongst across against away back ought anyway became become
     becomes came come comes going gone goes go went keep kept kind know known make makes made making mean means
-    """.split()
-)
+""")
 
-ABBREVIATIONS = frozenset(
-    """
+ABBREVIATIONS = words("""
     e.g i.e etc cf vs mr mrs ms dr prof sr jr st no nr fig figs sec ch vol pp ed eds al approx ca dept est inc ltd
     co corp resp incl excl min max jan feb mar apr jun jul aug sep sept oct nov dec mon tue wed thu fri sat sun
     a.m p.m u.s u.k ph.d c.f w.r.t tel ext
-    """.split()
-)
+""")
 
 _TOKEN = re.compile(
     r"""https?://[^\s<>"'`]*[\w/]            # addresses of pages
@@ -147,6 +149,16 @@ def sentences(text: str) -> list[Sentence]:
     """Split a whole text into sentences. List items, headings and code blocks are sentences of their own."""
     buffer = SentenceBuffer()
     return buffer.feed(text) + buffer.flush()
+
+
+def passage_sentences(text: str) -> list[Sentence]:
+    """Split the text of a passage, in which every line is a paragraph, an item, a table row or a line of code."""
+    found: list[Sentence] = []
+    start = 0
+    for line in text.split("\n"):
+        found += [Sentence(s.text, start + s.start, start + s.end) for s in sentences(line)]
+        start += len(line) + 1
+    return found
 
 
 class SentenceBuffer:
