@@ -113,9 +113,9 @@ def _windows(pieces: list[_Piece], rules: ChunkRules, budget: int) -> list[list[
         windows[-1].append(piece)
         words += piece.words
         tokens += piece.tokens
-    if len(windows) > 1 and words < rules.scrap_words:
-        if sum(piece.tokens for piece in [*windows[-2], *windows[-1]]) <= budget:
-            windows[-2].extend(windows.pop())
+    scrap = len(windows) > 1 and words < rules.scrap_words
+    if scrap and sum(piece.tokens for piece in [*windows[-2], *windows[-1]]) <= budget:
+        windows[-2].extend(windows.pop())
     return windows
 
 
@@ -140,18 +140,22 @@ def _pieces(block: Block, rules: ChunkRules, budget: int) -> Iterator[_Piece]:
             opening = False
 
 
+_SLICE_CHARS = 2000
+"""A window's text is never longer, so that a document of one endless word costs linear time."""
+
+
 def _fit(text: str, rules: ChunkRules, budget: int) -> Iterator[str]:
     """Cut a piece that is longer than a window at a space, or anywhere when it has none."""
-    while estimate_pieces(text) > budget or count_words(text) > rules.max_words:
-        end = len(text) // 2
-        while estimate_pieces(text[:end]) > budget or count_words(text[:end]) > rules.max_words:
-            end //= 2
-        space = text.rfind(" ", max(1, end - 80), end)
-        end = space if space > 0 else end
-        yield text[:end].rstrip()
-        text = text[end:].lstrip()
-    if text:
-        yield text
+    start = 0
+    while start < len(text):
+        end = min(len(text), start + _SLICE_CHARS)
+        while estimate_pieces(text[start:end]) > budget or count_words(text[start:end]) > rules.max_words:
+            end = start + (end - start) * 3 // 4
+        if end < len(text):
+            space = text.rfind(" ", start + (end - start) // 2, end)
+            end = space + 1 if space > 0 else end
+        yield text[start:end].strip()
+        start = end
 
 
 _CJK = re.compile(r"[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\uf900-\ufaff]")

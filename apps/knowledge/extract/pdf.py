@@ -9,7 +9,6 @@ from collections import Counter
 from typing import Any
 
 import pypdf
-from pypdf import filters
 from pypdf.errors import DependencyError, LimitReachedError, PyPdfError
 
 from apps.knowledge.extract.clean import clean_line
@@ -26,10 +25,19 @@ _BULLET = re.compile(r"^(?:[-–•·▪◦*]|\d{1,3}[.)])\s+(?=\S)")
 logging.getLogger("pypdf").setLevel(logging.CRITICAL)
 
 
-def _bound_streams() -> None:
-    for name in dir(filters):
-        if name.endswith("MAX_OUTPUT_LENGTH"):
-            setattr(filters, name, min(getattr(filters, name), MAX_STREAM_BYTES))
+_LIMITS = {
+    "maximum_declared_stream_length": MAX_STREAM_BYTES,
+    "array_based_stream_maximum_output_length": MAX_STREAM_BYTES,
+    "zlib_maximum_output_length": MAX_STREAM_BYTES,
+    "lzw_maximum_output_length": MAX_STREAM_BYTES,
+    "run_length_maximum_output_length": MAX_STREAM_BYTES,
+    "brotli_maximum_output_length": MAX_STREAM_BYTES,
+    "stream_decoding_work_maximum_length": 3 * MAX_STREAM_BYTES,
+    "stream_parsing_work_maximum_count": 500_000,
+    "outline_maximum_entries": 20_000,
+    "page_tree_maximum_entries": 20_000,
+    "jbig2dec_binary": None,
+}
 
 
 def extract_pdf(data: bytes, *, name: str = "") -> Extracted:
@@ -38,8 +46,8 @@ def extract_pdf(data: bytes, *, name: str = "") -> Extracted:
     Raises ExtractError: encrypted (a password is needed), bomb_refused (a stream inflates past its bound),
     too_large (pages, text), extract_failed (broken, or only pictures).
     """
-    _bound_streams()
     try:
+        pypdf.overwrite_configuration(**_LIMITS)
         reader = pypdf.PdfReader(io.BytesIO(data), strict=False)
         if reader.is_encrypted and not reader.decrypt(""):
             raise ExtractError("encrypted", "The PDF needs a password.")

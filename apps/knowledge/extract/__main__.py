@@ -1,0 +1,81 @@
+"""The boxed process: reads files and cuts them into passages, one line of JSON per file on stdout.
+
+Arguments: memory limit in bytes, CPU limit in seconds, then triples of path, name and declared charset.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import resource
+import socket
+import sys
+from typing import Any
+
+from apps.knowledge.chunking import chunk_document
+from apps.knowledge.extract import ExtractError, extract_file
+
+_CLONE_NEWUSER, _CLONE_NEWNET = 0x10000000, 0x40000000
+
+
+def _close_the_box(memory_bytes: int, cpu_s: int, paths: list[str]) -> None:
+    """Bound memory, time and disk, and take network and files away before a byte of a document is read."""
+    resource.setrlimit(resource.RLIMIT_CPU, (cpu_s, cpu_s + 1))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))  # pipes are not files: results still pass
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))
+    if sys.platform.startswith("linux"):  # macOS accepts no limit on the address space
+        import ctypes
+
+        # An empty network namespace where the kernel grants one (os.unshare came with Python 3.12).
+        libc = ctypes.CDLL(None)
+        if libc.unshare(_CLONE_NEWNET) != 0:
+            libc.unshare(_CLONE_NEWUSER | _CLONE_NEWNET)
+        resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, memory_bytes))
+    _install_guard(paths)
+
+
+def _install_guard(paths: list[str]) -> None:
+    """Refuse, inside Python, what no parser has a reason to do: sockets, processes, files other than code and input."""
+    code = tuple({os.path.realpath(p) + os.sep for p in (*sys.path, sys.prefix, sys.base_prefix) if p})
+    allowed = {os.path.realpath(path) for path in paths}
+
+    def guard(event: str, arguments: tuple[Any, ...]) -> None:
+        if event == "open":
+            if isinstance(arguments[0], (str, bytes)):
+                path = os.path.realpath(os.fsdecode(arguments[0]))
+                if path not in allowed and not path.startswith(code):
+                    raise PermissionError("This file is outside the box.")
+        elif event.startswith("socket.") or event in ("subprocess.Popen", "os.exec", "os.posix_spawn", "os.fork"):
+            raise PermissionError(f"{event} is not allowed while reading a document.")
+
+    sys.addaudithook(guard)
+    del socket.socket
+
+
+def _read(path: str, name: str, charset: str) -> dict[str, Any]:
+    try:
+        document = extract_file(path, name, charset=charset)
+        chunks = [dataclasses.astuple(draft) for draft in chunk_document(document)]
+        return {"title": document.title, "format": document.format, "flags": document.flags, "chunks": chunks}
+    except ExtractError as error:
+        return {"error": error.code, "message": error.message}
+    except MemoryError:
+        return {"error": "bomb_refused", "message": "The document needs too much memory."}
+    except Exception:  # noqa: BLE001 hostile input: whatever a parser raises is a failed file, not a failed process
+        return {"error": "extract_failed", "message": "The document could not be read."}
+
+
+def main(arguments: list[str]) -> int:
+    """Read every file named in `arguments`; one failure does not stop the rest."""
+    memory, cpu, *rest = arguments
+    _close_the_box(int(memory), int(cpu), rest[0::3])
+    for path, name, charset in zip(rest[0::3], rest[1::3], rest[2::3], strict=True):
+        sys.stdout.write(json.dumps(_read(path, name, charset), ensure_ascii=True) + "\n")
+        sys.stdout.flush()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
