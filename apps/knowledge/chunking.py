@@ -22,7 +22,8 @@ class ChunkRules:
     """Sizes of passages.
 
     `target_words`: a section longer than `max_words` is cut into equal windows of about this size. A CJK character
-    counts as 0.75 word. A last window under `scrap_words` joins the one before. `max_pieces` bounds the estimated word pieces of the embedded text; of them at most
+    counts as 0.75 word. A last window under `scrap_words` joins the one before.
+    `max_pieces` bounds the estimated word pieces of the embedded text; of them at most
     `max_context_pieces` go to title and headings.
     """
 

@@ -1,4 +1,4 @@
-"""Files to text blocks. Imports neither Django nor any model library: it runs in a small process of its own (box.py)."""
+"""Files to text blocks. Imports neither Django nor any model library: it runs in a process of its own (box.py)."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import IO, Any, Self, cast
 
 from apps.knowledge.chunking import ChunkDraft
 from apps.knowledge.extract.types import ExtractError
@@ -85,6 +85,7 @@ class _Child:
             stderr=subprocess.DEVNULL,
             start_new_session=True,
         )
+        self._output = cast(IO[bytes], self._process.stdout)
 
     def __enter__(self) -> Self:
         return self
@@ -92,8 +93,7 @@ class _Child:
     def __exit__(self, *exc: object) -> None:
         self._process.kill()
         self._process.wait()
-        if self._process.stdout:
-            self._process.stdout.close()
+        self._output.close()
 
     def next_result(self) -> BoxDocument | ExtractError:
         """Return what the process says of its next file; `over` is set when it can say no more."""
@@ -112,8 +112,7 @@ class _Child:
 
     def _line(self) -> bytes:
         deadline = time.monotonic() + self._timeout_s
-        assert self._process.stdout is not None
-        descriptor = self._process.stdout.fileno()
+        descriptor = self._output.fileno()
         scanned = 0
         while (end := self._buffer.find(b"\n", scanned)) < 0:
             scanned = len(self._buffer)

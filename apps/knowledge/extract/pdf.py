@@ -20,6 +20,8 @@ MAX_STREAM_BYTES = 24 * 1024 * 1024
 
 _DIGITS = re.compile(r"\d+")
 _SENTENCE_END = re.compile(r"[.!?:;。！？]['\")\]]*$")
+_SECTION_NUMBER = re.compile(r"^(?:chapter\s+)?[\dA-Z]{1,3}(?:\.\d{1,3}){0,5}[.:]?\s+", re.IGNORECASE)
+_LEADERS = re.compile(r"(?:\.\s?){5,}|…{2,}")
 _BULLET = re.compile(r"^(?:[-–•·▪◦*]|\d{1,3}[.)])\s+(?=\S)")
 
 logging.getLogger("pypdf").setLevel(logging.CRITICAL)
@@ -77,7 +79,8 @@ def _page_lines(reader: pypdf.PdfReader) -> list[list[str]]:
         total += len(text)
         if total > MAX_TEXT_CHARS:
             raise ExtractError("too_large", "The document has too much text.")
-        pages.append([clean_line(line) for line in text.split("\n")])
+        # Dot leaders mark a table of contents: its lines would outrank the sections they name.
+        pages.append([clean_line(line) for line in text.split("\n") if not _LEADERS.search(line)])
     return pages
 
 
@@ -161,7 +164,8 @@ def _page_blocks(blocks: list[Block], lines: list[str], headings: dict[str, tupl
 
 
 def _key(text: str) -> str:
-    return "".join(c for c in text.lower() if c.isalnum())
+    """What a bookmark and its heading in the text have in common: bookmarks often lack the section number."""
+    return "".join(c for c in _SECTION_NUMBER.sub("", text).lower() if c.isalnum())
 
 
 def _join(lines: list[str]) -> str:
