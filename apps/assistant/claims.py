@@ -15,7 +15,7 @@ from apps.assistant.text import Token, is_stopword, normalise, parts, stem, toke
 NEGATION = words("""
     not no never none nothing nobody nowhere neither nor without cannot can't won't don't doesn't didn't isn't
     aren't wasn't weren't shouldn't mustn't couldn't wouldn't hasn't haven't hadn't needn't mightn't unable
-    impossible hardly lack lacks lacking fails fail
+    impossible hardly lack lacks lacking fails fail discouraged deprecated forbidden
 """)
 
 MODAL = {
@@ -46,6 +46,8 @@ LIMITS = {
     "more": "more", "less": "less", "fewer": "less", "than": "than", "over": "over", "under": "under",
     "immediately": "now", "directly": "directly", "first": "first", "last": "last", "again": "again",
     "currently": "currently", "previously": "formerly", "formerly": "formerly", "longer": "longer", "yet": "yet",
+    "off": "off", "down": "down", "out": "out", "outside": "outside", "inside": "inside", "below": "below",
+    "above": "above", "against": "against", "within": "within",
 }  # fmt: skip
 
 CONDITIONS = {
@@ -78,7 +80,8 @@ class Word:
     """A word that carries meaning, with the negation and the modality of its clause.
 
     `index` is the token's place, so that a gap shows what stands between two words; `lead` tells that the token
-    before it is a modal, "to" or the start of the sentence, as in an instruction.
+    before it is a modal, "to" or the start of the sentence, as in an instruction; `aside` numbers the bracket that
+    the word stands in, 0 for none.
     """
 
     form: str
@@ -90,6 +93,7 @@ class Word:
     negated: bool
     modal: str
     lead: bool
+    aside: int
 
 
 @dataclass(frozen=True)
@@ -110,6 +114,7 @@ def analyse(text: str) -> Analysis:
     found = tokens(text)
     clauses, opened = _clauses(text, found)
     scopes = _scopes(found, clauses)
+    asides = _asides(text, found)
     words: list[Word] = []
     limits: list[tuple[str, int]] = []
     for index, token in enumerate(found):
@@ -123,7 +128,7 @@ def analyse(text: str) -> Analysis:
             before = _low(found[index - 1]) if index else "to"
             form = CONDITIONS[low] if kind == "condition" else _form(token, low, kind)
             lead = before in MODAL or before in ("to", "please")
-            words.append(Word(form, token.raw, kind, index, clauses[index], 0, negated, modal, lead))
+            words.append(Word(form, token.raw, kind, index, clauses[index], 0, negated, modal, lead, asides[index]))
     terms = frozenset(form for word in words for form in (word.form, *parts(word.form)))
     return Analysis(tuple(words), tuple(limits), len(found), max(clauses, default=0) + 1, terms, opened)
 
@@ -136,7 +141,14 @@ def join(analyses: Sequence[Analysis]) -> Analysis:
     size = clauses = 0
     for number, one in enumerate(analyses):
         words += [
-            replace(w, index=w.index + size, clause=w.clause + clauses, sentence=number, lead=w.lead) for w in one.words
+            replace(
+                word,
+                index=word.index + size,
+                clause=word.clause + clauses,
+                sentence=number,
+                aside=word.aside and word.aside + size,
+            )
+            for word in one.words
         ]
         limits += [(cue, clause + clauses) for cue, clause in one.limits]
         opened |= {clause + clauses for clause in one.open_clauses}
@@ -160,6 +172,7 @@ def _plain(text: str) -> str:
     text = re.sub(r"(?m)^[ \t]*(?:[-*+\u2022]|\(?\d{1,3}[.)])[ \t]+", "", text)
     text = re.sub(r"\[([^\]]*)\]\((?:[^)]*)\)", r"\1", text)
     text = re.sub(r"\[\d{1,2}\]", "", text)
+    text = re.sub(r"\((?:see|cf\.?|e\.g\. see)\b[^()]*\)", "", text)
     text = _HAVE_TO.sub("must", text)
     return _ONE_UNIT.sub("1", re.sub(r"[*`\"]{1,3}", "", text))
 
@@ -178,6 +191,20 @@ def _clauses(text: str, found: list[Token]) -> tuple[list[int], frozenset[int]]:
         numbers.append(clause)
         last = token.end
     return numbers, frozenset(opened)
+
+
+def _asides(text: str, found: list[Token]) -> list[int]:
+    """Number the bracket each token stands in; 0 outside of any."""
+    numbers, depth, last, count = [], 0, 0, 0
+    for token in found:
+        for char in text[last : token.start]:
+            if char == "(":
+                depth, count = depth + 1, count + 1
+            elif char == ")":
+                depth = max(0, depth - 1)
+        numbers.append(count if depth else 0)
+        last = token.end
+    return numbers
 
 
 def _scopes(found: list[Token], clauses: list[int]) -> dict[int, tuple[bool, str]]:

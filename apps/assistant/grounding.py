@@ -68,14 +68,17 @@ _PRONOUN_START = re.compile(
 )
 _FILLER = re.compile(
     r"""(?ix)^(?:
-      (?:sure|certainly|of\ course|absolutely|okay|ok|great|yes|no|hello|hi|thanks|thank\ you|you(?:'|\u2019)re\ welcome|
-         no\ problem|good\ question|great\ question|i\ understand|understood|got\ it|here\ (?:you\ go|it\ is))\b[\w\ ,']{0,40}[.!:]?$
-      |(?:i|we)(?:\ |'|\u2019).{0,30}\b(?:hope|happy|glad|sorry|apologi[sz]e|understand|assist|help\ you|let\ you\ know)\b.*
+      (?:sure|certainly|of\ course|absolutely|okay|ok|great|yes|no|hello|hi|thanks|thank\ you|no\ problem|understood
+         |you(?:'|\u2019)re\ welcome|(?:good|great)\ question|i\ understand|got\ it|here\ (?:you\ go|it\ is))
+         \b[\w\ ,']{0,40}[.!:]?$
+      |(?:i|we)(?:\ |'|\u2019).{0,30}
+         \b(?:hope|happy|glad|sorry|apologi[sz]e|understand|assist|help\ you|let\ you\ know)\b.*
       |(?:please\ )?(?:let\ (?:me|us)\ know|feel\ free|don(?:'|\u2019)t\ hesitate|do\ not\ hesitate)\b.*
-      |(?:based\ on|according\ to)\ (?:the|these|this|your)\ (?:\w+\ )?(?:passages?|context|information|documents?|text)[\w\ ,]*[:.]?$
+      |(?:based\ on|according\ to)\ (?:the|these|this|your)\ (?:\w+\ )?
+         (?:passages?|context|information|documents?|text)[\w\ ,]*[:.]?$
       |(?:here|below|the\ following)\ (?:are|is)\b[^.]{0,80}:$
-      |(?:to\ (?:answer|summari[sz]e)\ (?:your|this|the)\ question)[,:.]?.{0,20}$
-      |(?:in\ (?:summary|conclusion|short))[,:.]?$
+      |to\ (?:answer|summari[sz]e)\ (?:your|this|the)\ question[,:.]?.{0,20}$
+      |in\ (?:summary|conclusion|short)[,:.]?$
       |is\ there\ anything\ else.*|if\ you\ have\ (?:any|more|further|other)\ (?:\w+\ )?questions\b.*
     )$"""
 )
@@ -119,6 +122,7 @@ class _Window:
     text: str
     folded: str
     analysis: Analysis
+    leans: bool
 
 
 def check_sentence(sentence: str, passages: Sequence[PassageText], embed: Embed) -> SentenceCheck:
@@ -182,7 +186,7 @@ class GroundingContext:
         passed = 0
         for coverage, _, index in ranked:
             window = self._windows[index]
-            reason = compare(analysis, window.analysis, self._headings[window.passage])
+            reason = compare(analysis, window.analysis, self._headings[window.passage] if window.leans else frozenset())
             if reason:
                 failed.append((window, reason, coverage))
             elif passed < 3:
@@ -246,7 +250,9 @@ def _windows(passage: int, text: str) -> Iterator[_Window]:
                 continue
             start, end = pieces[i].start, pieces[i + size - 1].end
             window = text[start:end]
-            yield _Window(passage, start, end, window, fold(_unmarked(window)), join(analyses[i : i + size]))
+            yield _Window(
+                passage, start, end, window, fold(_unmarked(window)), join(analyses[i : i + size]), leans_back(window)
+            )
 
 
 def _negated(analysis: Analysis) -> bool:
@@ -294,8 +300,15 @@ def _same(word: Word, other: Word) -> bool:
         return False
     if any(word.form in group and other.form in group for group in SYNONYMS):
         return True
-    shared = min(len(word.form), len(other.form))
-    return shared >= 5 and word.form[:5] == other.form[:5] and abs(len(word.form) - len(other.form)) <= 4
+    return _related(word.form, other.form)
+
+
+def _related(first: str, second: str) -> bool:
+    """True for two stems of one root ("mainten", "maintain"): plain words that differ in their last letters only."""
+    short, long = sorted((first, second), key=len)
+    if not (short.isalpha() and long.isalpha()) or len(long) - len(short) > 4:
+        return False
+    return len(short) >= 5 and short[: max(5, len(short) - 2)] == long[: max(5, len(short) - 2)]
 
 
 def _align(candidates: Sequence[tuple[Word, list[int]]], window: Analysis) -> list[int]:
@@ -323,11 +336,12 @@ def _step(before: int, place: int) -> float:
 
 
 def _order(candidates: Sequence[tuple[Word, list[int]]], places: Sequence[int], window: Analysis) -> str:
-    """Words of one clause keep their order; whole clauses may change places once."""
+    """Words of one clause keep their order and come from one sentence; whole clauses may change places once."""
     moved = 0
     for i in range(1, len(places)):
         first, second = candidates[i - 1][0], candidates[i][0]
-        if places[i] > places[i - 1]:
+        apart = window.words[places[i]].sentence != window.words[places[i - 1]].sentence
+        if places[i] > places[i - 1] and not (apart and first.clause == second.clause):
             continue
         if first.clause == second.clause or window.words[places[i]].clause == window.words[places[i - 1]].clause:
             return "order"
@@ -370,9 +384,14 @@ def _limits(claim: Analysis, window: Analysis, pairs: Sequence[tuple[Word, Word]
     if have != Counter(cue for cue, _ in claim.limits):
         return "limit"
     used = {place.sentence for _, place in pairs}
-    binding = ("if", "unless", "until", "except", "otherwise", "instead", "before", "after")
-    there = Counter(w.form for w in window.words if w.sentence in used and w.form in binding and w.kind == "condition")
-    said = Counter(w.form for w in claim.words if w.form in binding and w.kind == "condition")
+    binding = ("if", "unless", "until", "except", "otherwise", "instead")
+    near = (*binding, "before", "after")
+    there = Counter(
+        w.form
+        for w in window.words
+        if w.kind == "condition" and w.sentence in used and w.form in (near if w.clause in clauses else binding)
+    )
+    said = Counter(w.form for w in claim.words if w.form in near and w.kind == "condition")
     return "condition" if there - said else ""
 
 
@@ -380,19 +399,22 @@ def _dropped(places: Sequence[int], window: Analysis) -> str:
     """Reject what leaves out words inside or before the part it uses: that widens a claim ("native packages")."""
     kept = set(places)
     used = [window.words[p] for p in sorted(kept)]
+    asides = {w.aside for w in used}
     for sentence in {w.sentence for w in used}:
         own = [w for w in used if w.sentence == sentence]
-        first, last = own[0], own[-1]
         for i, word in enumerate(window.words):
-            if word.sentence != sentence or i in kept or (word.raw.lower().endswith("ly") and word.kind == "term"):
+            if word.sentence != sentence or i in kept or _droppable(word, asides):
                 continue
-            if word.kind == "term" and word.form in SOFT:
-                continue
-            if first.index < word.index < last.index:
-                return f"dropped:{word.raw}"
-            if word.index < first.index and word.clause == first.clause:
-                return f"dropped:{word.raw}"
-            if word.index == last.index + 1:
+            inside = own[0].index < word.index < own[-1].index
+            before = word.index < own[0].index and word.clause == own[0].clause
+            beside = word.index == own[-1].index + 1 and word.clause == own[-1].clause
+            if inside or before or beside:
                 return f"dropped:{word.raw}"
     return ""
 
+
+def _droppable(word: Word, asides: set[int]) -> bool:
+    """True for a word whose absence widens nothing: in a bracket that is left out as a whole, adverbs, soft words."""
+    if word.aside and word.aside not in asides:
+        return True
+    return word.kind == "term" and (word.raw.lower().endswith("ly") or word.form in SOFT)

@@ -240,7 +240,7 @@ def _fence_end(text: str, start: int, *, final: bool) -> int | None:
 def _line_ends(text: str, lead: int, position: int, *, final: bool) -> int | None:
     """Decide whether the line break at `position` ends a sentence: its end, -1 for no, None for not known yet."""
     rest = text[position + 1 :]
-    if not final and (not rest.strip() and "\n" not in rest or _MAYBE_LIST_ITEM.fullmatch(rest)):
+    if not final and ((not rest.strip() and "\n" not in rest) or _MAYBE_LIST_ITEM.fullmatch(rest)):
         return None
     line = rest.split("\n", 1)[0]
     before = text[lead:position].rstrip()

