@@ -41,3 +41,8 @@ def organization_settings(*, tenant_id: uuid.UUID) -> dict[str, Any]:
     """Return every setting with its value or default."""
     stored = Organization.objects.filter(id=tenant_id).values_list("settings", flat=True).first() or {}
     return {key: stored.get(key, spec.default) for key, spec in SETTINGS.items()}
+
+
+def organization_ids() -> list[uuid.UUID]:
+    """Return the ids of all organisations, for maintenance that visits each in its own scope."""
+    return list(Organization.objects.order_by("created_at").values_list("id", flat=True))

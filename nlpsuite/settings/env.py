@@ -48,16 +48,15 @@ def runtime_dir(data_dir: Path) -> Path:
     A Unix socket's path is limited to about 100 bytes, so a deep DATA_DIR gets a short folder of its own.
     """
     inside = data_dir / "run"
-    if len(str(inside)) <= 70 and (os.geteuid() != 0 or _open_to_others(data_dir)):
+    if len(str(inside)) <= 70 and (os.geteuid() != 0 or open_to_others(data_dir)):
         return inside
     digest = hashlib.sha256(str(data_dir).encode()).hexdigest()[:12]
     return Path(tempfile.gettempdir()) / f"nlpsuite-{os.geteuid()}-{digest}"
 
 
-def _open_to_others(path: Path) -> bool:
-    """Whether another system user can reach below `path` (PostgreSQL does not run as root)."""
-    existing = next(p for p in [path, *path.parents] if p.exists())
-    return all(p.stat().st_mode & 0o001 for p in [existing, *existing.parents])
+def open_to_others(path: Path) -> bool:
+    """Whether another system user can reach `path`, given its parents (PostgreSQL does not run as root)."""
+    return all(p.stat().st_mode & 0o001 for p in path.parents if p.exists())
 
 
 def secrets_read() -> dict[str, str]:

@@ -32,7 +32,7 @@ def _connection() -> dict[str, Any]:
         "NAME": "nlpsuite",
         "USER": DB_ROLE,
         "PASSWORD": kept.get("pg_owner" if DB_ROLE == OWNER_ROLE else "pg_app", ""),
-        "HOST": str(env.RUN_DIR),
+        "HOST": str(env.RUN_DIR / "pg"),
         "PORT": "5432",
         "extra": {},
     }

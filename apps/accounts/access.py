@@ -1,0 +1,69 @@
+"""Untrusted credentials -> principals. Unknown, revoked and expired look the same."""
+
+from __future__ import annotations
+
+import hashlib
+import uuid
+from datetime import timedelta
+
+from django.db.models import Q
+
+from apps.accounts.models import ApiKey, Credential, Membership, User
+from apps.accounts.types import ROLE_SCOPES, Principal
+from apps.core.clock import now
+from apps.core.errors import NotFound, Unauthenticated
+from apps.core.ids import parse_id
+from apps.core.tenancy import tenant_scope
+
+ACTIVE_ORGANIZATION = "active_organization"
+
+
+def credential_digest(secret: str) -> str:
+    """Return the digest a secret is stored under. The secrets are 256 random bits, so no salt or stretching is needed."""
+    return hashlib.sha256(secret.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def access_credential(secret: str, *, kind: str) -> tuple[uuid.UUID, uuid.UUID] | None:
+    """Return (tenant id, object id) of a live credential, or None."""
+    if not secret or len(secret) > 200:
+        return None
+    live = Q(revoked_at=None) & (Q(expires_at=None) | Q(expires_at__gt=now()))
+    row = Credential.objects.filter(live, digest=credential_digest(secret), kind=kind).first()
+    return (row.tenant_id, row.object_id) if row else None
+
+
+def access_principal_by_api_key(secret: str) -> Principal:
+    """Return the principal of an API key and note its use (at most once a minute). Raises Unauthenticated."""
+    found = access_credential(secret, kind="api_key")
+    if found is None:
+        raise Unauthenticated(code="api_key_invalid")
+    tenant_id, key_id = found
+    with tenant_scope(tenant_id):
+        key = ApiKey.objects.filter(id=key_id, revoked_at=None).first()
+        if key is None:
+            raise Unauthenticated(code="api_key_invalid")
+        if key.last_used_at is None or now() - key.last_used_at > timedelta(minutes=1):
+            ApiKey.objects.filter(id=key_id).update(last_used_at=now())
+    return Principal(tenant_id, "api_key", key.id, key.name, "", frozenset(key.scopes))
+
+
+def access_principal_by_user(user: User, wanted: object = None) -> Principal:
+    """Return the principal of a signed-in user in the wanted organisation, else in the first joined.
+
+    Raises Unauthenticated for a user without a membership: such an account may do nothing.
+    """
+    memberships = list(Membership.objects.filter(user=user).order_by("created_at")[:50])
+    if not user.is_active or not memberships:
+        raise Unauthenticated(code="membership_missing")
+    chosen = parse_id(wanted) if wanted else None
+    row = next((m for m in memberships if m.tenant_id == chosen), memberships[0])
+    return Principal(row.tenant_id, "user", user.id, user.get_short_name(), row.role, ROLE_SCOPES[row.role])
+
+
+def access_member(tenant_id: uuid.UUID, user_id: object) -> Membership:
+    """Return the membership of a user in a tenant. Raises NotFound for missing and foreign alike."""
+    parsed = parse_id(user_id)
+    row = Membership.objects.filter(tenant_id=tenant_id, user_id=parsed).select_related("user").first()
+    if row is None:
+        raise NotFound("There is no such member.")
+    return row

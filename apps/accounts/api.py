@@ -1,0 +1,96 @@
+"""Who am I, who else is here, and keys."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.http import HttpRequest
+from ninja import Router, Schema
+
+from apps.accounts.selectors import api_keys_list, members_list
+from apps.accounts.services import api_key_create, api_key_revoke
+from apps.accounts.types import SCOPES
+from apps.core.errors import NotFound
+from apps.core.ids import parse_id
+from apps.tenants.selectors import organization_get
+from apps.usage.services import idempotent
+
+router = Router(tags=["accounts"])
+
+
+class ApiKeyIn(Schema):
+    name: str
+    scopes: list[str] = list(SCOPES)
+
+
+@router.get("/me")
+def me(request: HttpRequest) -> dict[str, Any]:
+    """The caller: a member of staff or an API key, and the organisation it speaks for."""
+    principal = request.principal  # type: ignore[attr-defined]
+    organization = organization_get(tenant_id=principal.tenant_id)
+    email = getattr(request.user, "email", "") if principal.kind == "user" else ""
+    return {
+        "id": str(principal.id),
+        "kind": principal.kind,
+        "name": principal.name,
+        "email": email,
+        "role": principal.role or None,
+        "scopes": sorted(principal.scopes),
+        "organization": {"id": str(organization.id), "name": organization.name, "slug": organization.slug},
+    }
+
+
+@router.get("/members")
+def members(request: HttpRequest) -> dict[str, Any]:
+    """The organisation's members."""
+    principal = request.principal  # type: ignore[attr-defined]
+    principal.require("accounts:read")
+    rows = members_list(tenant_id=principal.tenant_id)
+    items = [{"id": str(m.id), "name": m.name, "email": m.email, "role": m.role} for m in rows]
+    return {"items": items, "next_cursor": None}
+
+
+@router.get("/api-keys")
+def api_keys(request: HttpRequest) -> dict[str, Any]:
+    """The organisation's keys, without their secrets."""
+    principal = request.principal  # type: ignore[attr-defined]
+    principal.require("accounts:write")
+    items = [
+        {
+            "id": str(key.id),
+            "name": key.name,
+            "prefix": key.prefix,
+            "scopes": key.scopes,
+            "created_at": key.created_at,
+            "last_used_at": key.last_used_at,
+            "revoked_at": key.revoked_at,
+        }
+        for key in api_keys_list(tenant_id=principal.tenant_id)
+    ]
+    return {"items": items, "next_cursor": None}
+
+
+@router.post("/api-keys", response={201: dict})
+@idempotent
+def api_key_add(request: HttpRequest, body: ApiKeyIn) -> tuple[int, dict[str, Any]]:
+    """Create a key with at most the caller's own scopes; the secret is in this answer only."""
+    principal = request.principal  # type: ignore[attr-defined]
+    principal.require("accounts:write")
+    for scope in body.scopes:
+        principal.require(scope)
+    key, secret = api_key_create(
+        tenant_id=principal.tenant_id, name=body.name, scopes=body.scopes, actor=principal.actor
+    )
+    return 201, {"id": str(key.id), "name": key.name, "prefix": key.prefix, "scopes": key.scopes, "secret": secret}
+
+
+@router.delete("/api-keys/{key_id}", response={204: None})
+def api_key_remove(request: HttpRequest, key_id: str) -> tuple[int, None]:
+    """Revoke a key at once."""
+    principal = request.principal  # type: ignore[attr-defined]
+    principal.require("accounts:write")
+    parsed = parse_id(key_id)
+    if parsed is None:
+        raise NotFound("There is no such key.")
+    api_key_revoke(tenant_id=principal.tenant_id, key_id=parsed, actor=principal.actor)
+    return 204, None

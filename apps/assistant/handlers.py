@@ -1,0 +1,64 @@
+"""What the bot does when something happens in a conversation."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from apps.assistant.services import (
+    draft_generate,
+    draft_start,
+    reply_cancel,
+    reply_generate,
+    reply_hint_ended,
+    reply_job_ended,
+    reply_start,
+)
+from apps.conversations.services import draft_finish
+from apps.events.services import on
+from apps.events.types import EventRecord
+from apps.jobs.services import JobContext, job_end_hook, job_handler
+
+
+@on("message.created")
+def message_created(event: EventRecord) -> None:
+    """A contact's message starts a run; a public message of an agent ends the active one."""
+    if event.data["role"] == "contact":
+        reply_start(tenant_id=event.tenant_id, conversation_id=event.subject_id)
+    elif event.data["role"] == "agent" and not event.data["private"]:
+        reply_cancel(tenant_id=event.tenant_id, conversation_id=event.subject_id)
+
+
+@on("conversation.updated")
+def conversation_updated(event: EventRecord) -> None:
+    """Taking over and resolving end the active run; giving back to the bot starts one for what nobody answered."""
+    changed = event.data.get("changed", {})
+    if changed.get("handler") == "person" or changed.get("status") == "resolved":
+        reply_cancel(tenant_id=event.tenant_id, conversation_id=event.subject_id)
+
+
+@on("reply.ended")
+def reply_ended(event: EventRecord) -> None:
+    """Sockets learn that a reply ended without a message."""
+    reply_hint_ended(tenant_id=event.tenant_id, conversation_id=event.subject_id, data=event.data)
+
+
+@on("draft.requested")
+def draft_requested(event: EventRecord) -> None:
+    """A draft is written by a worker."""
+    draft_start(tenant_id=event.tenant_id, draft_id=event.subject_id)
+
+
+job_handler("assistant.reply_generate")(reply_generate)
+job_end_hook("assistant.reply_generate")(reply_job_ended)
+job_handler("assistant.draft_generate")(draft_generate)
+
+
+@job_end_hook("assistant.draft_generate")
+def draft_job_ended(ctx: JobContext, status: str, code: str) -> None:
+    """A draft whose job died is marked, so that the agent is not left waiting."""
+    draft_finish(
+        tenant_id=ctx.tenant_id,
+        draft_id=UUID(ctx.payload["draft_id"]),
+        status="cancelled" if status == "cancelled" else "failed",
+        error_code=code,
+    )

@@ -1,0 +1,45 @@
+"""Reads on the bot's runs."""
+
+from __future__ import annotations
+
+import uuid
+from typing import Any
+
+from django.db.models import Max
+
+from apps.assistant.models import Reply
+from apps.core.errors import NotFound
+from apps.core.tenancy import tenant_scope
+
+
+def reply_active(*, tenant_id: uuid.UUID, conversation_id: uuid.UUID) -> uuid.UUID | None:
+    """Return the id of the conversation's queued or running reply, or None."""
+    with tenant_scope(tenant_id):
+        active = Reply.objects.filter(conversation_id=conversation_id, status__in=["queued", "running"])
+        return active.values_list("id", flat=True).first()
+
+
+def covered_seq(conversation_id: uuid.UUID) -> int:
+    """Return the last seq that a run covers, in the open scope."""
+    return Reply.objects.filter(conversation_id=conversation_id).aggregate(last=Max("covers_to_seq"))["last"] or 0
+
+
+def replies_active_count() -> int:
+    """Return how many runs are queued or running in the open scope's organisation."""
+    return Reply.objects.filter(status__in=["queued", "running"]).count()
+
+
+def reply_state(*, tenant_id: uuid.UUID, conversation_id: uuid.UUID, reply_id: uuid.UUID) -> dict[str, Any] | None:
+    """Return status and code of a reply of this conversation, or None."""
+    with tenant_scope(tenant_id):
+        row = Reply.objects.filter(id=reply_id, conversation_id=conversation_id).first()
+        return {"status": row.status, "code": row.error_code} if row else None
+
+
+def reply_why(*, tenant_id: uuid.UUID, message_id: uuid.UUID) -> dict[str, Any]:
+    """Return why the bot said a message: decision, passages, checks, model, times. Raises NotFound."""
+    with tenant_scope(tenant_id):
+        row = Reply.objects.filter(message_id=message_id).first()
+        if row is None:
+            raise NotFound("The bot did not write this message.")
+        return {"id": str(row.id), "decision": row.decision, "reason": row.reason, **row.why}

@@ -1,0 +1,25 @@
+"""The bot: replies to visitors, drafts for agents, answers over the API."""
+
+from apps.assistant.services.answering import AnswerRun
+from apps.assistant.services.drafts import draft_cancel, draft_generate, draft_start
+from apps.assistant.services.replies import (
+    handoff_request,
+    reply_cancel,
+    reply_generate,
+    reply_hint_ended,
+    reply_job_ended,
+    reply_start,
+)
+
+__all__ = [
+    "AnswerRun",
+    "draft_cancel",
+    "draft_generate",
+    "draft_start",
+    "handoff_request",
+    "reply_cancel",
+    "reply_generate",
+    "reply_hint_ended",
+    "reply_job_ended",
+    "reply_start",
+]

@@ -1,0 +1,227 @@
+"""From a question to a grounded answer: condense, retrieve, decide, generate, check, quote.
+
+A visitor reads a generated sentence only after the check has passed it; the first one that fails ends the generation, in
+the engine too. When nothing passed, the answer quotes the best passage. Text of passages reaches the model as information:
+the run has no tools, reads one tenant's documents, and its decision is made before the model says a word.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from apps.assistant.condense import condense_query
+from apps.assistant.decision import Decision, Thresholds, decide
+from apps.assistant.quoting import quote_answer
+from apps.inference.types import GenerateRequest
+from apps.knowledge.selectors import passages_search
+
+from apps.assistant.grounding import GroundingContext, PassageText, SentenceCheck
+from apps.assistant.services.phrases import phrase
+from apps.assistant.services.prompt import answer_prompt
+from apps.assistant.text import Sentence, SentenceBuffer
+from apps.assistant.types import Answer, Question
+from apps.core.errors import Cancelled
+from apps.inference.services import default_model, embed_texts, generate_stream
+from apps.knowledge.services import passage_link
+from apps.knowledge.types import Passage
+from apps.tenants.selectors import organization_settings
+
+RETRIEVED, PROMPTED = 8, 3
+MAX_ANSWER_TOKENS = 120
+MAX_SENTENCES = 4
+GENERATE_DEADLINE_S = 25.0
+Release = Callable[[str], None]
+Note = Callable[[dict[str, Any]], None]
+
+
+class AnswerRun:
+    """One run. `release(text)` receives what a visitor may read, in order, each piece after `note(mark)` told what it
+    rests on; `should_stop()` ends the run (Cancelled)."""
+
+    def __init__(self, question: Question, *, release: Release, note: Note, should_stop: Callable[[], bool]) -> None:
+        self.question, self._release, self._note, self._should_stop = question, release, note, should_stop
+        self._settings = organization_settings(tenant_id=question.tenant_id)
+        self._began = time.perf_counter()
+        self.timings_ms: dict[str, float] = {}
+        self.checks: list[dict[str, Any]] = []
+        self.passages: tuple[Passage, ...] = ()
+        self._text = ""
+
+    def run(self) -> Answer:
+        """Answer, abstain or hand over. Errors of the engine (Busy, DeadlineExceeded, Unavailable) pass through when
+        nothing was released and no passage can be quoted."""
+        decision = self._decide()
+        if decision.kind == "handoff":
+            return self._say(decision, "handoff_repeated" if decision.reason == "repeated_failure" else "handoff")
+        if decision.kind == "abstain":
+            fixed = decision.reason if decision.reason.startswith("small_talk_") else "no_answer"
+            return self._say(decision, fixed)
+        cited = self._generate()
+        if not self._text:
+            cited = self._quote()
+        if not self._text:
+            return self._say(Decision("abstain", "nothing_to_quote", decision.confidence), "no_answer")
+        return self._finish(decision, self._text, [self.passages[i] for i in dict.fromkeys(cited)])
+
+    # -- steps -------------------------------------------------------------------------------------------------------
+    def _decide(self) -> Decision:
+        question = self.question
+        thresholds = Thresholds.default().replaced(
+            answer=self._settings["answer_threshold"],
+            handoff_phrases=tuple(self._settings["handoff_phrases"]),
+            handoff_after=self._settings["handoff_after_abstentions"],
+        )
+        early = decide(question.text, (), thresholds, abstentions=question.abstentions, before_search=True)
+        if early is not None:
+            self._mark("decide")
+            return early
+        said = [text for role, text in question.history if role == "contact"]
+        best: tuple[float, tuple[Passage, ...], str] | None = None
+        for query in condense_query(said, question.text).queries:
+            found = passages_search(
+                tenant_id=question.tenant_id, query=query, k=RETRIEVED, collections=question.collections or None
+            ).passages
+            if found and (best is None or found[0].score > best[0]):
+                best = (found[0].score, found, query)
+        self._mark("retrieve")
+        self.passages, self.query = (best[1], best[2]) if best else ((), question.text)
+        decision = decide(self.query, self.passages, thresholds, abstentions=question.abstentions)
+        assert decision is not None  # noqa: S101  (only the early look may be undecided)
+        self._mark("decide")
+        return decision
+
+    def _embed(self, texts: Sequence[str]) -> np.ndarray:
+        return embed_texts(list(texts), tenant_id=self.question.tenant_id).vectors
+
+    def _generate(self) -> list[int]:
+        prompted = self.passages[:PROMPTED]
+        context = GroundingContext([PassageText(p.text, heading_path(p)) for p in prompted], self._embed)
+        request = GenerateRequest(
+            messages=answer_prompt(self.query, prompted, self.question.history),
+            max_tokens=MAX_ANSWER_TOKENS,
+            temperature=0.0,
+        )
+        buffer, cited = SentenceBuffer(), []
+        stream = generate_stream(
+            request,
+            tenant_id=self.question.tenant_id,
+            deadline_s=GENERATE_DEADLINE_S,
+            should_stop=self._should_stop,
+        )
+        previous: SentenceCheck | None = None
+        try:
+            for piece in stream:
+                if "first_token" not in self.timings_ms:
+                    self._mark("first_token")
+                for sentence in buffer.feed(piece.text):
+                    previous = self._offer(context, sentence, previous, cited)
+                    if (not previous.supported and not previous.filler) or len(cited) >= MAX_SENTENCES:
+                        return cited
+            self._check_stop()
+            for sentence in buffer.flush():
+                # A sentence that the token limit cut is not whole: the check sees it as it is.
+                previous = self._offer(context, sentence, previous, cited)
+                if not previous.supported and not previous.filler:
+                    break
+            return cited
+        finally:
+            stream.close()
+            self._mark("generate")
+
+    def _offer(
+        self, context: GroundingContext, sentence: Sentence, previous: SentenceCheck | None, cited: list[int]
+    ) -> SentenceCheck:
+        self._check_stop()
+        began = time.perf_counter()
+        check = context.check(sentence.text, previous)
+        self.checks.append(
+            {
+                "sentence": sentence.text,
+                "supported": check.supported,
+                "score": round(float(check.score), 3),
+                "passage": check.passage,
+                "reason": check.reason,
+                "ms": round((time.perf_counter() - began) * 1000, 1),
+            }
+        )
+        if check.supported and check.passage is not None:
+            cited.append(check.passage)
+            self._emit(sentence.text, self.passages[check.passage])
+        return check
+
+    def _quote(self) -> list[int]:
+        quote = quote_answer(self.query, [PassageText(p.text, heading_path(p)) for p in self.passages[:5]], self._embed)
+        if quote is None:
+            return []
+        lead = phrase("quote_lead", self.question.locale)
+        self._emit(f"{lead}\n\n{quote.text}", self.passages[quote.passage_index])
+        self._mark("quote")
+        return [quote.passage_index]
+
+    # -- ends --------------------------------------------------------------------------------------------------------
+    def _emit(self, text: str, passage: Passage) -> None:
+        piece = text.strip()
+        if self._text:
+            piece = ("\n" if piece.startswith(("-", "*", "1", "2", "3")) else " ") + piece
+        self._text += piece
+        if "first_release" not in self.timings_ms:
+            self._mark("first_release")
+        self._note({"decision": "answer", "citation": citation_of(passage, tenant_id=self.question.tenant_id)})
+        self._release(piece)
+
+    def _say(self, decision: Decision, name: str) -> Answer:
+        self._check_stop()
+        text = phrase(name, self.question.locale)
+        self._note({"decision": decision.kind})
+        self._release(text)
+        return self._finish(decision, text, [])
+
+    def _finish(self, decision: Decision, text: str, cited: Sequence[Passage]) -> Answer:
+        self._mark("total")
+        citations = [citation_of(p, tenant_id=self.question.tenant_id) for p in cited]
+        why = {
+            "confidence": round(float(decision.confidence), 3),
+            "query": getattr(self, "query", self.question.text),
+            "passages": [
+                {
+                    "document": p.document,
+                    "heading": p.heading,
+                    "score": round(float(p.score), 3),
+                    "text": p.text[:600],
+                    "url": passage_link(tenant_id=self.question.tenant_id, passage=p),
+                }
+                for p in self.passages[:PROMPTED]
+            ],
+            "checks": self.checks,
+            "model": default_model("chat").name,
+            "timings_ms": self.timings_ms,
+        }
+        return Answer(decision.kind, decision.reason, text, citations, grounded=True, why=why)
+
+    def _mark(self, name: str) -> None:
+        self.timings_ms[name] = round((time.perf_counter() - self._began) * 1000, 1)
+
+    def _check_stop(self) -> None:
+        if self._should_stop():
+            raise Cancelled
+
+
+def heading_path(passage: Passage) -> str:
+    """Return title and heading of a passage on one line."""
+    return " › ".join(part for part in (passage.title, passage.heading) if part)
+
+
+def citation_of(passage: Passage, *, tenant_id: Any) -> dict[str, Any]:
+    """Return the citation as it is stored with the message and shown as a link."""
+    return {
+        "document": passage.document,
+        "source": passage.source,
+        "heading": passage.heading,
+        "anchor": passage.anchor,
+        "quote": passage.text[:300],
+        "score": round(float(passage.score), 3),
+        "url": passage_link(tenant_id=tenant_id, passage=passage),
+    }

@@ -1,0 +1,262 @@
+"""Runs of the bot in conversations: start, generate, end. Every contact message is covered by exactly one run."""
+
+from __future__ import annotations
+
+import uuid
+from typing import Any
+
+import structlog
+
+from apps.assistant.models import Reply
+from apps.assistant.selectors import covered_seq, replies_active_count, reply_active
+from apps.assistant.services.answering import AnswerRun
+from apps.assistant.services.phrases import phrase
+from apps.assistant.types import Answer, Question
+from apps.conversations.selectors import conversation_get, inbox_get, messages_after, messages_before
+from apps.conversations.services import NewConversation, conversation_handoff, conversation_lock, message_post
+from apps.conversations.types import ConversationInfo
+from apps.core.clock import now
+from apps.core.errors import AppError, Cancelled
+from apps.core.tenancy import tenant_scope
+from apps.events.services import conversation_group, event_record, hint_send, queue_group
+from apps.inference.services import StreamWriter, cancel_request, generation_permit, stop_signal, stream_read_sync
+from apps.jobs.services import JobContext, job_cancel, job_enqueue
+from apps.tenants.selectors import organization_settings
+
+log = structlog.get_logger(__name__)
+KIND = "assistant.reply_generate"
+HISTORY = 6
+REPLY_DEADLINE_S = 40.0
+
+
+def reply_start(*, tenant_id: uuid.UUID, conversation_id: uuid.UUID) -> uuid.UUID | None:
+    """Start a run over the contact messages that no run covers; None when there is nothing to do.
+
+    While a run is active nothing starts: its end looks for messages that arrived meanwhile. Above the organisation's
+    limit the run is written as failed with code "busy", so that the visitor is told instead of waiting.
+    """
+    with tenant_scope(tenant_id):
+        conversation = conversation_lock(tenant_id=tenant_id, conversation_id=conversation_id)
+        if conversation.handler != "bot" or reply_active(tenant_id=tenant_id, conversation_id=conversation_id):
+            return None
+        first = covered_seq(conversation_id) + 1
+        waiting, _ = messages_after(
+            tenant_id=tenant_id, conversation_id=conversation_id, after_seq=first - 1, limit=100, staff=True
+        )
+        asked = [m for m in waiting if m.role == "contact"]
+        if not asked:
+            return None
+        limit = organization_settings(tenant_id=tenant_id)["max_active_replies"]
+        reply = Reply(conversation_id=conversation_id, covers_from_seq=asked[0].seq, covers_to_seq=asked[-1].seq)
+        if replies_active_count() >= limit:
+            reply.status, reply.error_code, reply.finished_at = Reply.Status.FAILED, "busy", now()
+            reply.save(force_insert=True)
+            _tell_ended(reply)
+            return reply.id
+        reply.save(force_insert=True)
+        reply.job_id = job_enqueue(
+            tenant_id=tenant_id,
+            kind=KIND,
+            payload={"reply_id": str(reply.id)},
+            queue="inference",
+            unique_key=str(reply.id),
+        )
+        reply.save(update_fields=["job_id"])
+        return reply.id
+
+
+def reply_cancel(*, tenant_id: uuid.UUID, conversation_id: uuid.UUID) -> None:
+    """Stop the active run, in the engine too. Its reply ends as cancelled."""
+    with tenant_scope(tenant_id):
+        active = Reply.objects.filter(conversation_id=conversation_id, status__in=["queued", "running"]).first()
+        if active is None:
+            return
+        if active.job_id is not None:
+            job_cancel(tenant_id=tenant_id, job_id=active.job_id)
+        if active.status == Reply.Status.QUEUED:
+            _end_without_message(active, Reply.Status.CANCELLED, "cancelled")
+    cancel_request(tenant_id, str(active.id))
+
+
+def handoff_request(*, tenant_id: uuid.UUID, conversation_id: uuid.UUID, new: NewConversation) -> None:
+    """The visitor asks for a person by the button: hand over at once, telling so in one bot message."""
+    with tenant_scope(tenant_id):
+        inbox = inbox_get(tenant_id=tenant_id, inbox_id=new.visitor.inbox_id)
+        first, _ = messages_after(tenant_id=tenant_id, conversation_id=conversation_id, limit=1, staff=True)
+        if not first:
+            message_post(
+                tenant_id=tenant_id,
+                conversation_id=conversation_id,
+                role="contact",
+                text=phrase("want_person", inbox.locale),
+                new=new,
+                actor="visitor",
+            )
+        if not conversation_handoff(
+            tenant_id=tenant_id, conversation_id=conversation_id, reason="visitor_asked", actor="visitor"
+        ):
+            return
+        message_post(
+            tenant_id=tenant_id,
+            conversation_id=conversation_id,
+            role="bot",
+            text=phrase("handoff", inbox.locale),
+            decision="handoff",
+            actor="bot",
+        )
+        reply_cancel(tenant_id=tenant_id, conversation_id=conversation_id)
+
+
+# -- the worker's side -----------------------------------------------------------------------------------------------
+def reply_generate(ctx: JobContext) -> None:
+    """Run one reply: release sentences to its stream, then commit the message and the run's end in one transaction."""
+    reply_id = uuid.UUID(ctx.payload["reply_id"])
+    with tenant_scope(ctx.tenant_id):
+        reply = Reply.objects.filter(id=reply_id).first()
+        if reply is None or reply.status not in {Reply.Status.QUEUED, Reply.Status.RUNNING}:
+            return
+        reply.status = Reply.Status.RUNNING
+        reply.save(update_fields=["status"])
+    writer = StreamWriter(ctx.tenant_id, str(reply_id))
+    _hint_start(reply)
+    try:
+        answer = _interrupted(reply) or _answer(ctx, reply, writer)
+        message_id = _commit(ctx, reply, answer)
+    except Cancelled:
+        writer.end("cancelled", code="cancelled")
+        raise
+    except AppError as error:
+        _commit_failure(ctx, reply, error.code)
+        writer.end("failed", code=error.code)
+        return
+    writer.end("done", data={"message_id": str(message_id)})
+
+
+def _hint_start(reply: Reply) -> None:
+    hint = {"reply": "start", "reply_id": str(reply.id), "conversation_id": str(reply.conversation_id)}
+    hint_send(conversation_group(reply.tenant_id, reply.conversation_id), hint)
+
+
+def _interrupted(reply: Reply) -> Answer | None:
+    """What an attempt that died had released already is kept as the answer: a visitor has read it, and it was checked."""
+    entries = stream_read_sync(reply.tenant_id, str(reply.id))
+    text = "".join(entry.text for entry in entries if entry.kind == "delta")
+    if not text:
+        return None
+    marks = [entry.data for entry in entries if entry.kind == "mark"]
+    kind = next((m["decision"] for m in marks if "decision" in m), "answer")
+    citations = [m["citation"] for m in marks if "citation" in m]
+    return Answer(kind, "interrupted", text, citations, why={"interrupted": True})
+
+
+def _answer(ctx: JobContext, reply: Reply, writer: StreamWriter) -> Answer:
+    with tenant_scope(ctx.tenant_id):
+        conversation = conversation_get(tenant_id=ctx.tenant_id, conversation_id=reply.conversation_id)
+        question = _question(conversation, reply)
+    with generation_permit(tenant_id=ctx.tenant_id, key=str(reply.id), deadline_s=REPLY_DEADLINE_S):
+        with stop_signal(ctx.tenant_id, str(reply.id)) as stopped:
+            run = AnswerRun(
+                question, release=writer.append, note=writer.mark, should_stop=lambda: stopped() or ctx.lost.is_set()
+            )
+            return run.run()
+
+
+def _question(conversation: ConversationInfo, reply: Reply) -> Question:
+    tenant_id = conversation.tenant_id
+    inbox = inbox_get(tenant_id=tenant_id, inbox_id=conversation.inbox_id)
+    covered, _ = messages_after(
+        tenant_id=tenant_id, conversation_id=conversation.id, after_seq=reply.covers_from_seq - 1, limit=100, staff=True
+    )
+    asked = [m.text for m in covered if m.role == "contact" and m.seq <= reply.covers_to_seq]
+    before = messages_before(
+        tenant_id=tenant_id, conversation_id=conversation.id, before_seq=reply.covers_from_seq, limit=HISTORY
+    )
+    abstentions = 0
+    for message in reversed([m for m in before if m.role == "bot"]):
+        if message.decision != "abstain":
+            break
+        abstentions += 1
+    return Question(
+        tenant_id=tenant_id,
+        text="\n".join(asked)[:4000],
+        history=tuple((m.role, m.text) for m in before),
+        collections=inbox.collections,
+        locale=inbox.locale,
+        abstentions=abstentions,
+    )
+
+
+def _commit(ctx: JobContext, reply: Reply, answer: Answer) -> uuid.UUID:
+    with ctx.finishing():
+        conversation = conversation_lock(tenant_id=ctx.tenant_id, conversation_id=reply.conversation_id)
+        if conversation.handler != "bot":
+            raise Cancelled("A person has taken over.")
+        posted = message_post(
+            tenant_id=ctx.tenant_id,
+            conversation_id=reply.conversation_id,
+            role="bot",
+            text=answer.text,
+            citations=answer.citations,
+            decision=answer.decision,
+            reply_id=reply.id,
+            actor="bot",
+        )
+        Reply.objects.filter(id=reply.id).update(
+            status=Reply.Status.DONE,
+            decision=answer.decision,
+            reason=answer.reason,
+            message_id=posted.message.id,
+            why=answer.why,
+            finished_at=now(),
+        )
+        if answer.decision == "handoff":
+            conversation_handoff(
+                tenant_id=ctx.tenant_id,
+                conversation_id=reply.conversation_id,
+                reason=answer.reason,
+                actor="bot",
+            )
+        _next(reply)
+        return posted.message.id
+
+
+def _commit_failure(ctx: JobContext, reply: Reply, code: str) -> None:
+    with ctx.finishing():
+        conversation_lock(tenant_id=ctx.tenant_id, conversation_id=reply.conversation_id)
+        _end_without_message(reply, Reply.Status.FAILED, code)
+        ctx.fail(code, "The reply could not be generated.")
+
+
+def reply_job_ended(ctx: JobContext, status: str, code: str) -> None:
+    """The job ended without finishing its reply (cancelled, dead): end the reply too, in the same transaction."""
+    reply = Reply.objects.filter(id=ctx.payload["reply_id"], status__in=["queued", "running"]).first()
+    if reply is not None:
+        conversation_lock(tenant_id=ctx.tenant_id, conversation_id=reply.conversation_id)
+        final = Reply.Status.CANCELLED if status == "cancelled" else Reply.Status.FAILED
+        _end_without_message(reply, final, code)
+
+
+def _end_without_message(reply: Reply, status: str, code: str) -> None:
+    Reply.objects.filter(id=reply.id).update(status=status, error_code=code, finished_at=now())
+    reply.status, reply.error_code = status, code
+    _tell_ended(reply)
+    _next(reply)
+
+
+def _tell_ended(reply: Reply) -> None:
+    data: dict[str, Any] = {"reply_id": str(reply.id), "status": str(reply.status), "code": reply.error_code}
+    event_record(
+        type="reply.ended", subject_type="conversation", subject_id=reply.conversation_id, data=data, actor="bot"
+    )
+
+
+def _next(reply: Reply) -> None:
+    """Messages that arrived during the run get theirs; the conversation is locked, so none slips between."""
+    reply_start(tenant_id=reply.tenant_id, conversation_id=reply.conversation_id)
+
+
+def reply_hint_ended(*, tenant_id: uuid.UUID, conversation_id: uuid.UUID, data: dict[str, Any]) -> None:
+    """Tell the sockets that watch the conversation that a reply ended without a message."""
+    hint = {"reply": "ended", "conversation_id": str(conversation_id), **data}
+    hint_send(conversation_group(tenant_id, conversation_id), hint)
+    hint_send(queue_group(tenant_id), hint)

@@ -1,0 +1,118 @@
+"""Untrusted tokens and ids -> inboxes, visitors and conversations. Missing and foreign look the same."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import time
+import uuid
+from typing import Any
+
+from apps.accounts.access import access_credential
+from apps.conversations.models import Contact, Conversation, Inbox, VisitorToken
+from apps.conversations.selectors import conversation_get, inbox_get, inboxes_list
+from apps.conversations.services.visitors import (
+    LIFETIME,
+    reserved_conversation_id,
+    visitor_token_digest,
+    visitor_token_issue,
+    visitor_token_issued_at,
+)
+from apps.conversations.types import ConversationInfo, InboxInfo, Visitor
+from apps.core.clock import now
+from apps.core.errors import Forbidden, NotFound
+from apps.core.ids import new_id, parse_id
+from apps.core.tenancy import tenant_scope
+from apps.tenants.selectors import organization_demo
+
+
+def access_inbox_by_widget_token(token: str) -> InboxInfo:
+    """Return the inbox of a public widget token. Raises NotFound."""
+    found = access_credential(token, kind="widget")
+    if found is None:
+        raise NotFound("There is no such widget.", code="widget_not_found")
+    return inbox_get(tenant_id=found[0], inbox_id=found[1])
+
+
+def access_inbox_demo() -> InboxInfo | None:
+    """Return the demo organisation's first inbox, or None."""
+    demo = organization_demo()
+    inboxes = inboxes_list(tenant_id=demo.id) if demo else []
+    return inboxes[0] if inboxes else None
+
+
+def access_conversation_by_id(tenant_id: uuid.UUID, raw_id: object) -> ConversationInfo:
+    """Return a conversation of the tenant. Raises NotFound for what is malformed, missing or foreign."""
+    parsed = parse_id(raw_id)
+    if parsed is None:
+        raise NotFound("There is no such conversation.")
+    return conversation_get(tenant_id=tenant_id, conversation_id=parsed)
+
+
+def access_visitor(inbox: InboxInfo, token: object, identity: object = None) -> Visitor:
+    """Return the visitor of a token, or a new one when the token is missing, not ours, or expired.
+
+    A proven identity (hex HMAC-SHA-256 of its id under the inbox's secret) is attached; a wrong proof raises Forbidden.
+    Effects: a known token's 30 days start again.
+    """
+    proven = _proven_identity(inbox, identity)
+    if isinstance(token, str):
+        issued = visitor_token_issued_at(inbox_id=inbox.id, token=token)
+        if issued is not None:
+            with tenant_scope(inbox.tenant_id):
+                row = VisitorToken.objects.filter(digest=visitor_token_digest(token), inbox_id=inbox.id).first()
+                if row is not None and row.expires_at > now():
+                    _slide(row)
+                    return _for_identity(inbox, token, row.contact_id, proven)
+            if row is None and time.time() - issued < LIFETIME.total_seconds():
+                return Visitor(inbox.tenant_id, inbox.id, token, None, proven)
+    return Visitor(inbox.tenant_id, inbox.id, visitor_token_issue(inbox_id=inbox.id), None, proven)
+
+
+def _slide(row: VisitorToken) -> None:
+    fresh = now() + LIFETIME
+    if (fresh - row.expires_at).total_seconds() > 3600:
+        VisitorToken.objects.filter(id=row.id).update(expires_at=fresh)
+
+
+def _for_identity(inbox: InboxInfo, token: str, contact_id: uuid.UUID, proven: dict[str, str] | None) -> Visitor:
+    """A token whose contact is not the proven person starts afresh, so that nobody reads another's history."""
+    if proven is not None:
+        contact = Contact.objects.filter(id=contact_id).values_list("external_id", flat=True).first()
+        if contact != proven["id"]:
+            return Visitor(inbox.tenant_id, inbox.id, visitor_token_issue(inbox_id=inbox.id), None, proven)
+    return Visitor(inbox.tenant_id, inbox.id, token, contact_id, proven)
+
+
+def _proven_identity(inbox: InboxInfo, identity: Any) -> dict[str, str] | None:
+    if identity is None:
+        return None
+    if not isinstance(identity, dict) or not isinstance(identity.get("id"), str) or not 0 < len(identity["id"]) <= 120:
+        raise Forbidden("The identity is not valid.", code="identity_invalid")
+    with tenant_scope(inbox.tenant_id):
+        secret = Inbox.objects.values_list("identity_secret", flat=True).get(id=inbox.id)
+    expected = hmac.new(secret.encode(), identity["id"].encode("utf-8", "replace"), hashlib.sha256).hexdigest()
+    if not hmac.compare_digest(expected.encode(), str(identity.get("hash", "")).encode("utf-8", "replace")):
+        raise Forbidden("The identity is not valid.", code="identity_invalid")
+    return {name: str(identity[name])[:254] for name in ("id", "email", "name") if identity.get(name)}
+
+
+def access_visitor_conversation(visitor: Visitor, raw_id: object) -> tuple[uuid.UUID, bool]:
+    """Return the id of the conversation the visitor speaks in, and whether it has a row.
+
+    The wanted one if it is theirs; else their latest that is not resolved; else the one reserved for the token, or a
+    fresh id once that one was used.
+    """
+    wanted = parse_id(raw_id) if raw_id else None
+    reserved = reserved_conversation_id(visitor.token)
+    with tenant_scope(visitor.tenant_id):
+        mine = Conversation.objects.filter(contact_id=visitor.contact_id, inbox_id=visitor.inbox_id)
+        if visitor.contact_id is None:
+            return reserved, False
+        if wanted is not None and mine.filter(id=wanted).exists():
+            return wanted, True
+        latest = mine.exclude(status="resolved").order_by("-created_at").values_list("id", flat=True).first()
+        if latest is not None:
+            return latest, True
+        taken = Conversation.objects.filter(id=reserved).exists()
+        return (new_id() if taken else reserved), False

@@ -1,0 +1,170 @@
+"""Conversation routes of /api/v1."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.http import HttpRequest
+from ninja import Router
+
+from apps.conversations.access import access_conversation_by_id
+from apps.conversations.schemas import ConversationIn, ConversationPatch, MessageIn
+from apps.conversations.selectors import conversations_list, inboxes_list, messages_after
+from apps.conversations.services import (
+    conversation_create,
+    conversation_seen,
+    conversation_update,
+    message_post,
+)
+from apps.core.errors import Invalid, NotFound
+from apps.core.ids import parse_id
+from apps.core.pagination import page_limit
+from apps.usage.services import idempotent
+
+router = Router(tags=["conversations"])
+
+
+@router.post("", response={201: dict})
+@idempotent
+def conversation_add(request: HttpRequest, body: ConversationIn) -> tuple[int, dict[str, Any]]:
+    """Open a conversation for a contact, in the named inbox or the first one."""
+    principal = request.principal  # type: ignore[attr-defined]
+    principal.require("conversations:write")
+    inbox_id = None
+    if body.inbox is not None:
+        inbox_id = parse_id(body.inbox)
+        if inbox_id is None:
+            raise NotFound("There is no such inbox.", code="inbox_not_found")
+    made = conversation_create(
+        tenant_id=principal.tenant_id, contact=body.contact.dict(), inbox_id=inbox_id, actor=principal.actor
+    )
+    return 201, made.as_dict()
+
+
+@router.get("")
+def conversation_page(
+    request: HttpRequest,
+    status: str = "",
+    handler: str = "",
+    assignee: str = "",
+    label: str = "",
+    q: str = "",
+    cursor: str = "",
+    limit: int = 50,
+) -> dict[str, Any]:
+    """Conversations with at least one message, last changed first. `assignee` is a member's id, "me" or "none"."""
+    principal = request.principal  # type: ignore[attr-defined]
+    principal.require("conversations:read")
+    if status and status not in {"open", "pending", "resolved"}:
+        raise Invalid("status is open, pending or resolved.", code="status_invalid")
+    if handler and handler not in {"bot", "person"}:
+        raise Invalid("handler is bot or person.", code="handler_invalid")
+    who: Any = principal.id if assignee == "me" else assignee
+    if assignee not in {"", "me", "none"}:
+        who = parse_id(assignee)
+        if who is None:
+            return {"items": [], "next_cursor": None}
+    items, following = conversations_list(
+        tenant_id=principal.tenant_id,
+        status=status,
+        handler=handler,
+        assignee=who,
+        label=label,
+        q=q.replace("\x00", "")[:200],
+        cursor=cursor,
+        limit=limit,
+    )
+    return {"items": [item.as_dict() for item in items], "next_cursor": following}
+
+
+@router.get("/inboxes")
+def inbox_page(request: HttpRequest) -> dict[str, Any]:
+    """The organisation's inboxes with their public widget tokens."""
+    principal = request.principal  # type: ignore[attr-defined]
+    principal.require("conversations:read")
+    items = [
+        {
+            "id": str(inbox.id),
+            "name": inbox.name,
+            "widget_token": inbox.widget_token,
+            "allowed_origins": list(inbox.allowed_origins),
+            "bot_enabled": inbox.bot_enabled,
+            "collections": list(inbox.collections),
+            "locale": inbox.locale,
+        }
+        for inbox in inboxes_list(tenant_id=principal.tenant_id)
+    ]
+    return {"items": items, "next_cursor": None}
+
+
+@router.get("/{conversation_id}")
+def conversation_one(request: HttpRequest, conversation_id: str) -> dict[str, Any]:
+    """One conversation."""
+    principal = request.principal  # type: ignore[attr-defined]
+    principal.require("conversations:read")
+    return access_conversation_by_id(principal.tenant_id, conversation_id).as_dict()
+
+
+@router.patch("/{conversation_id}")
+def conversation_change(request: HttpRequest, conversation_id: str, body: ConversationPatch) -> dict[str, Any]:
+    """Change status, handler, assignee ("me" for the caller, null for nobody), labels or subject."""
+    principal = request.principal  # type: ignore[attr-defined]
+    principal.require("conversations:write")
+    found = access_conversation_by_id(principal.tenant_id, conversation_id)
+    changes = body.dict(exclude_unset=True)
+    if any(value is None for name, value in changes.items() if name != "assignee_id"):
+        raise Invalid("Only assignee_id can be null.", code="value_missing")
+    if changes.get("assignee_id") == "me":
+        if principal.kind != "user":
+            raise Invalid("An API key cannot be assigned.", code="assignee_invalid")
+        changes["assignee_id"] = principal.id
+    return conversation_update(
+        tenant_id=principal.tenant_id, conversation_id=found.id, changes=changes, actor=principal.actor
+    ).as_dict()
+
+
+@router.post("/{conversation_id}/messages", response={201: dict})
+@idempotent
+def message_add(request: HttpRequest, conversation_id: str, body: MessageIn) -> tuple[int, dict[str, Any]]:
+    """Post a message as the contact (the bot answers it) or as an agent (private: a note)."""
+    principal = request.principal  # type: ignore[attr-defined]
+    principal.require("conversations:write")
+    found = access_conversation_by_id(principal.tenant_id, conversation_id)
+    if body.private and body.role != "agent":
+        raise Invalid("Only an agent's message can be private.", code="private_invalid")
+    client_id = parse_id(body.client_id) if body.client_id else None
+    if body.client_id and client_id is None:
+        raise Invalid("client_id must be a UUID.", code="client_id_invalid")
+    posted = message_post(
+        tenant_id=principal.tenant_id,
+        conversation_id=found.id,
+        role=body.role,
+        text=body.text,
+        private=body.private,
+        client_id=client_id,
+        author_id=principal.id if body.role == "agent" and principal.kind == "user" else None,
+        actor=principal.actor,
+    )
+    return 201, posted.message.as_dict(staff=True)
+
+
+@router.get("/{conversation_id}/messages")
+def message_page(request: HttpRequest, conversation_id: str, after_seq: int = 0, limit: int = 100) -> dict[str, Any]:
+    """Messages after a sequence number, in order, notes included. Reading marks them as seen by staff."""
+    principal = request.principal  # type: ignore[attr-defined]
+    principal.require("conversations:read")
+    found = access_conversation_by_id(principal.tenant_id, conversation_id)
+    items, more = messages_after(
+        tenant_id=principal.tenant_id,
+        conversation_id=found.id,
+        after_seq=max(0, min(after_seq, 2**31 - 1)),
+        limit=page_limit(limit),
+        staff=True,
+    )
+    if items and principal.kind == "user":
+        conversation_seen(tenant_id=principal.tenant_id, conversation_id=found.id, seq=items[-1].seq)
+    return {
+        "items": [item.as_dict(staff=True) for item in items],
+        "next_cursor": str(items[-1].seq) if more else None,
+        "has_more": more,
+    }

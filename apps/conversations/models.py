@@ -1,0 +1,184 @@
+"""Inboxes, contacts, conversations, messages, drafts and ratings."""
+
+from __future__ import annotations
+
+from django.contrib.postgres.fields import ArrayField
+from django.db import models
+
+from apps.core.bases import TenantModel
+
+
+def tenant_unique(name: str) -> models.UniqueConstraint:
+    """The target of composite foreign keys."""
+    return models.UniqueConstraint(fields=["tenant_id", "id"], name=f"{name}_tenant_id_uniq")
+
+
+class Inbox(TenantModel):
+    """A channel that visitors write to. The widget token is public (it is in the host page)."""
+
+    name = models.CharField(max_length=80)
+    widget_token = models.CharField(max_length=64, unique=True)
+    allowed_origins = ArrayField(models.CharField(max_length=200), default=list, blank=True)
+    accent = models.CharField(max_length=7, default="#2f5bea")
+    greeting = models.CharField(max_length=300, blank=True)
+    suggested_questions = ArrayField(models.CharField(max_length=120), default=list, blank=True)
+    locale = models.CharField(max_length=10, default="en")
+    bot_enabled = models.BooleanField(default=True)
+    collections = ArrayField(models.SlugField(max_length=60), default=list, blank=True)
+    identity_secret = models.CharField(max_length=64)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta(TenantModel.Meta):
+        constraints = [tenant_unique("conversations_inbox")]
+
+
+class Contact(TenantModel):
+    """A person who writes to an inbox. `verified` means that the host page proved the identity by HMAC."""
+
+    name = models.CharField(max_length=120, blank=True)
+    email = models.EmailField(blank=True)
+    external_id = models.CharField(max_length=120, blank=True)
+    verified = models.BooleanField(default=False)
+    attributes = models.JSONField(default=dict, blank=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta(TenantModel.Meta):
+        constraints = [
+            tenant_unique("conversations_contact"),
+            models.UniqueConstraint(
+                fields=["tenant_id", "external_id"],
+                condition=models.Q(verified=True),
+                name="contact_verified_identity",
+            ),
+        ]
+
+
+class VisitorToken(TenantModel):
+    """A visitor's bearer token, hashed; written with the visitor's first message."""
+
+    digest = models.CharField(max_length=64)
+    inbox = models.ForeignKey(Inbox, on_delete=models.CASCADE, db_constraint=False)
+    contact = models.ForeignKey(Contact, on_delete=models.CASCADE, db_constraint=False)
+    expires_at = models.DateTimeField()
+
+    class Meta(TenantModel.Meta):
+        constraints = [models.UniqueConstraint(fields=["tenant_id", "digest"], name="visitor_token_digest")]
+
+
+class Conversation(TenantModel):
+    """Messages between one contact and the organisation.
+
+    `last_seq` is the seq of the newest message, `last_public_seq` of the newest that the visitor sees; both move under
+    the row's lock. `handler` says who answers: while it is "bot" every contact message gets a run of the bot.
+    """
+
+    class Status(models.TextChoices):
+        OPEN = "open"
+        PENDING = "pending"
+        RESOLVED = "resolved"
+
+    class Handler(models.TextChoices):
+        BOT = "bot"
+        PERSON = "person"
+
+    inbox = models.ForeignKey(Inbox, on_delete=models.CASCADE, db_constraint=False)
+    contact = models.ForeignKey(Contact, on_delete=models.CASCADE, db_constraint=False, related_name="conversations")
+    status = models.CharField(max_length=10, choices=Status.choices, default=Status.OPEN)
+    handler = models.CharField(max_length=10, choices=Handler.choices, default=Handler.BOT)
+    assignee = models.ForeignKey("accounts.User", on_delete=models.SET_NULL, null=True)
+    subject = models.CharField(max_length=200, blank=True)
+    labels = ArrayField(models.CharField(max_length=40), default=list, blank=True)
+    last_seq = models.PositiveIntegerField(default=0)
+    last_public_seq = models.PositiveIntegerField(default=0)
+    staff_seen_seq = models.PositiveIntegerField(default=0)
+    last_text = models.CharField(max_length=200, blank=True)
+    last_role = models.CharField(max_length=10, blank=True)
+    last_message_at = models.DateTimeField(null=True)
+    waiting_since = models.DateTimeField(null=True)
+    csat_value = models.PositiveSmallIntegerField(null=True)
+    csat_comment = models.CharField(max_length=1000, blank=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+    updated_at = models.DateTimeField()
+
+    class Meta(TenantModel.Meta):
+        constraints = [tenant_unique("conversations_conversation")]
+        indexes = [
+            models.Index(fields=["tenant_id", "status", "-updated_at", "-id"], name="conversation_queue"),
+            models.Index(fields=["tenant_id", "contact", "-created_at"], name="conversation_contact"),
+        ]
+
+
+class Message(TenantModel):
+    """One message; `seq` is dense per conversation, notes and system messages included."""
+
+    class Role(models.TextChoices):
+        CONTACT = "contact"
+        BOT = "bot"
+        AGENT = "agent"
+        SYSTEM = "system"
+
+    conversation = models.ForeignKey(Conversation, on_delete=models.CASCADE, db_constraint=False, related_name="messages")
+    seq = models.PositiveIntegerField()
+    prev_public_seq = models.PositiveIntegerField()
+    role = models.CharField(max_length=10, choices=Role.choices)
+    text = models.TextField()
+    private = models.BooleanField(default=False)
+    citations = models.JSONField(default=list)
+    decision = models.CharField(max_length=10, blank=True)
+    client_id = models.UUIDField(null=True)
+    reply_id = models.UUIDField(null=True)
+    author = models.ForeignKey("accounts.User", on_delete=models.SET_NULL, null=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta(TenantModel.Meta):
+        constraints = [
+            tenant_unique("conversations_message"),
+            models.UniqueConstraint(fields=["tenant_id", "conversation", "seq"], name="message_seq"),
+            models.UniqueConstraint(fields=["tenant_id", "conversation", "client_id"], name="message_client_id"),
+            models.UniqueConstraint(
+                fields=["tenant_id", "reply_id"], condition=models.Q(reply_id__isnull=False), name="message_reply_once"
+            ),
+        ]
+
+
+class Draft(TenantModel):
+    """A reply that the model wrote for an agent, and what became of it."""
+
+    class Status(models.TextChoices):
+        RUNNING = "running"
+        READY = "ready"
+        CANCELLED = "cancelled"
+        FAILED = "failed"
+        ACCEPTED = "accepted"
+        EDITED = "edited"
+        REJECTED = "rejected"
+
+    conversation = models.ForeignKey(Conversation, on_delete=models.CASCADE, db_constraint=False, related_name="drafts")
+    requested_by = models.ForeignKey("accounts.User", on_delete=models.SET_NULL, null=True)
+    instruction = models.CharField(max_length=500, blank=True)
+    status = models.CharField(max_length=10, choices=Status.choices, default=Status.RUNNING)
+    text = models.TextField(blank=True)
+    final_text = models.TextField(blank=True)
+    marks = models.JSONField(default=list)
+    citations = models.JSONField(default=list)
+    error_code = models.CharField(max_length=60, blank=True)
+    message = models.ForeignKey(Message, on_delete=models.SET_NULL, null=True, db_constraint=False)
+    created_at = models.DateTimeField(auto_now_add=True)
+    decided_at = models.DateTimeField(null=True)
+
+    class Meta(TenantModel.Meta):
+        constraints = [tenant_unique("conversations_draft")]
+
+
+class Rating(TenantModel):
+    """A visitor's thumb on a message; the newest counts."""
+
+    message = models.ForeignKey(Message, on_delete=models.CASCADE, db_constraint=False, related_name="ratings")
+    value = models.SmallIntegerField()
+    comment = models.CharField(max_length=1000, blank=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta(TenantModel.Meta):
+        constraints = [models.UniqueConstraint(fields=["tenant_id", "message"], name="rating_once")]
+
+

@@ -1,0 +1,209 @@
+"""Reads on inboxes, conversations, messages and drafts. All return plain values."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Sequence
+
+from django.db.models import Q
+
+from apps.accounts.selectors import member_names
+from apps.conversations.models import Conversation, Draft, Inbox, Message
+from apps.conversations.types import (
+    ContactInfo,
+    ConversationInfo,
+    DraftInfo,
+    InboxInfo,
+    MessageInfo,
+    Person,
+)
+from apps.core.errors import NotFound
+from apps.core.pagination import paginate
+from apps.core.tenancy import tenant_scope
+
+
+def inbox_info(row: Inbox) -> InboxInfo:
+    """Return the plain value of a row."""
+    return InboxInfo(
+        id=row.id,
+        tenant_id=row.tenant_id,
+        name=row.name,
+        widget_token=row.widget_token,
+        allowed_origins=tuple(row.allowed_origins),
+        accent=row.accent,
+        greeting=row.greeting,
+        suggested_questions=tuple(row.suggested_questions),
+        locale=row.locale,
+        bot_enabled=row.bot_enabled,
+        collections=tuple(row.collections),
+    )
+
+
+def inbox_get(*, tenant_id: uuid.UUID, inbox_id: uuid.UUID) -> InboxInfo:
+    """Return one inbox. Raises NotFound."""
+    with tenant_scope(tenant_id):
+        row = Inbox.objects.filter(id=inbox_id).first()
+        if row is None:
+            raise NotFound("There is no such inbox.")
+        return inbox_info(row)
+
+
+def inboxes_list(*, tenant_id: uuid.UUID) -> list[InboxInfo]:
+    """Return the organisation's inboxes, oldest first (at most 100)."""
+    with tenant_scope(tenant_id):
+        return [inbox_info(row) for row in Inbox.objects.order_by("created_at")[:100]]
+
+
+def message_info(row: Message, author: Person | None = None) -> MessageInfo:
+    """Return the plain value of a row."""
+    return MessageInfo(
+        row.id,
+        row.conversation_id,
+        row.seq,
+        row.prev_public_seq,
+        row.role,
+        row.text,
+        row.private,
+        row.citations,
+        row.decision,
+        row.reply_id,
+        author,
+        row.created_at,
+    )
+
+
+def _with_authors(tenant_id: uuid.UUID, rows: Sequence[Message]) -> list[MessageInfo]:
+    ids = {row.author_id for row in rows if row.author_id}
+    names = member_names(tenant_id=tenant_id, user_ids=ids) if ids else {}
+    return [
+        message_info(row, Person(row.author_id, names.get(row.author_id, "")) if row.author_id else None)
+        for row in rows
+    ]
+
+
+def messages_after(
+    *, tenant_id: uuid.UUID, conversation_id: uuid.UUID, after_seq: int = 0, limit: int = 100, staff: bool
+) -> tuple[list[MessageInfo], bool]:
+    """Return up to `limit` messages with seq > after_seq in order, and whether there are more. Visitors see no notes."""
+    with tenant_scope(tenant_id):
+        rows = Message.objects.filter(conversation_id=conversation_id, seq__gt=after_seq)
+        if not staff:
+            rows = rows.filter(private=False)
+        found = list(rows.order_by("seq")[: limit + 1])
+        return _with_authors(tenant_id, found[:limit]), len(found) > limit
+
+
+def messages_before(
+    *, tenant_id: uuid.UUID, conversation_id: uuid.UUID, before_seq: int, limit: int, public_only: bool = True
+) -> list[MessageInfo]:
+    """Return the last `limit` messages with seq < before_seq, oldest first."""
+    with tenant_scope(tenant_id):
+        rows = Message.objects.filter(conversation_id=conversation_id, seq__lt=before_seq)
+        if public_only:
+            rows = rows.filter(private=False)
+        return [message_info(row) for row in reversed(rows.order_by("-seq")[:limit])]
+
+
+def message_get(*, tenant_id: uuid.UUID, message_id: uuid.UUID) -> MessageInfo:
+    """Return one message. Raises NotFound."""
+    with tenant_scope(tenant_id):
+        row = Message.objects.filter(id=message_id).first()
+        if row is None:
+            raise NotFound("There is no such message.")
+        return _with_authors(tenant_id, [row])[0]
+
+
+def conversation_info(row: Conversation, assignee_name: str = "") -> ConversationInfo:
+    """Return the plain value of a row whose contact is loaded."""
+    contact = row.contact
+    return ConversationInfo(
+        id=row.id,
+        tenant_id=row.tenant_id,
+        inbox_id=row.inbox_id,
+        contact=ContactInfo(contact.id, contact.name, contact.email, contact.verified, contact.attributes),
+        status=row.status,
+        handler=row.handler,
+        assignee=Person(row.assignee_id, assignee_name) if row.assignee_id else None,
+        subject=row.subject,
+        labels=tuple(row.labels),
+        last_seq=row.last_seq,
+        last_public_seq=row.last_public_seq,
+        last_text=row.last_text,
+        last_role=row.last_role,
+        last_message_at=row.last_message_at,
+        waiting_since=row.waiting_since,
+        unread=max(0, row.last_seq - row.staff_seen_seq),
+        created_at=row.created_at,
+        updated_at=row.updated_at,
+    )
+
+
+def _with_assignees(tenant_id: uuid.UUID, rows: Sequence[Conversation]) -> list[ConversationInfo]:
+    ids = {row.assignee_id for row in rows if row.assignee_id}
+    names = member_names(tenant_id=tenant_id, user_ids=ids) if ids else {}
+    return [conversation_info(row, names.get(row.assignee_id, "")) for row in rows]
+
+
+def conversation_get(*, tenant_id: uuid.UUID, conversation_id: uuid.UUID) -> ConversationInfo:
+    """Return one conversation. Raises NotFound, for a foreign one too."""
+    with tenant_scope(tenant_id):
+        row = Conversation.objects.select_related("contact").filter(id=conversation_id).first()
+        if row is None:
+            raise NotFound("There is no such conversation.")
+        return _with_assignees(tenant_id, [row])[0]
+
+
+def conversations_list(
+    *,
+    tenant_id: uuid.UUID,
+    status: str = "",
+    handler: str = "",
+    assignee: uuid.UUID | str | None = None,
+    label: str = "",
+    q: str = "",
+    cursor: str = "",
+    limit: int = 50,
+) -> tuple[list[ConversationInfo], str | None]:
+    """Return a page of conversations, last changed first. `assignee` is a user id or "none"; `q` searches messages,
+    contact names and addresses."""
+    with tenant_scope(tenant_id):
+        rows = Conversation.objects.select_related("contact").filter(last_seq__gt=0)
+        if status:
+            rows = rows.filter(status=status)
+        if handler:
+            rows = rows.filter(handler=handler)
+        if assignee == "none":
+            rows = rows.filter(assignee=None)
+        elif assignee:
+            rows = rows.filter(assignee_id=assignee)
+        if label:
+            rows = rows.filter(labels__contains=[label])
+        if q:
+            said = Message.objects.filter(text__icontains=q).values("conversation_id")
+            rows = rows.filter(Q(contact__name__icontains=q) | Q(contact__email__icontains=q) | Q(id__in=said))
+        page, following = paginate(rows, cursor=cursor, limit=limit, key="updated_at")
+        return _with_assignees(tenant_id, page), following
+
+
+def draft_info(row: Draft) -> DraftInfo:
+    """Return the plain value of a row."""
+    return DraftInfo(
+        row.id,
+        row.conversation_id,
+        row.requested_by_id,
+        row.instruction,
+        row.status,
+        row.text,
+        row.marks,
+        row.citations,
+        row.error_code,
+    )
+
+
+def draft_get(*, tenant_id: uuid.UUID, draft_id: uuid.UUID) -> DraftInfo:
+    """Return one draft. Raises NotFound."""
+    with tenant_scope(tenant_id):
+        row = Draft.objects.filter(id=draft_id).first()
+        if row is None:
+            raise NotFound("There is no such draft.")
+        return draft_info(row)

@@ -1,0 +1,34 @@
+"""Writes on inboxes, visitors, conversations, messages, drafts and ratings."""
+
+from apps.conversations.services.conversations import (
+    conversation_create,
+    conversation_handoff,
+    conversation_lock,
+    conversation_seen,
+    conversation_update,
+)
+from apps.conversations.services.drafts import draft_create, draft_decide, draft_finish
+from apps.conversations.services.feed import ConversationFeed
+from apps.conversations.services.inboxes import inbox_create
+from apps.conversations.services.messages import NewConversation, clean_text, message_post
+from apps.conversations.services.ratings import csat_set, rating_set
+from apps.conversations.services.visitors import visitor_token_issue
+
+__all__ = [
+    "NewConversation",
+    "conversation_create",
+    "conversation_handoff",
+    "conversation_seen",
+    "conversation_update",
+    "ConversationFeed",
+    "clean_text",
+    "conversation_lock",
+    "csat_set",
+    "draft_create",
+    "draft_decide",
+    "draft_finish",
+    "inbox_create",
+    "message_post",
+    "rating_set",
+    "visitor_token_issue",
+]

@@ -1,0 +1,101 @@
+"""Writes on conversations."""
+
+from __future__ import annotations
+
+import uuid
+from typing import Any
+
+from apps.accounts.access import access_member
+from apps.conversations.models import Contact, Conversation, Inbox
+from apps.conversations.selectors import conversation_get
+from apps.conversations.services.messages import conversation_row
+from apps.conversations.types import ConversationInfo
+from apps.core.clock import now
+from apps.core.errors import Invalid, NotFound
+from apps.core.tenancy import tenant_scope
+from apps.events.services import event_record
+
+CHANGEABLE = frozenset({"status", "handler", "assignee_id", "labels", "subject"})
+
+
+def conversation_create(
+    *, tenant_id: uuid.UUID, contact: dict[str, str], inbox_id: uuid.UUID | None = None, actor: str = ""
+) -> ConversationInfo:
+    """Create a conversation and its contact over the API. Raises NotFound for an inbox that is missing or foreign."""
+    with tenant_scope(tenant_id):
+        inboxes = Inbox.objects.filter(id=inbox_id) if inbox_id else Inbox.objects.order_by("created_at")
+        inbox = inboxes.first()
+        if inbox is None:
+            raise NotFound("There is no such inbox.", code="inbox_not_found")
+        person = Contact.objects.create(name=contact.get("name", ""), email=contact.get("email", ""))
+        row = conversation_row(None, inbox, person.id)
+        return conversation_get(tenant_id=tenant_id, conversation_id=row.id)
+
+
+def conversation_update(
+    *, tenant_id: uuid.UUID, conversation_id: uuid.UUID, changes: dict[str, Any], actor: str
+) -> ConversationInfo:
+    """Change status, handler, assignee, labels or subject; returns the conversation.
+
+    Effects: `conversation.updated` with the changed fields. Giving a conversation to a member takes it from the bot.
+    Errors:  NotFound (conversation or member, foreign alike), Invalid (unknown field or value).
+    """
+    if set(changes) - CHANGEABLE:
+        raise Invalid("Only status, handler, assignee_id, labels and subject can change.", code="field_unknown")
+    with tenant_scope(tenant_id):
+        row = Conversation.objects.select_for_update(of=("self",)).filter(id=conversation_id).first()
+        if row is None:
+            raise NotFound("There is no such conversation.")
+        before = {name: getattr(row, name) for name in CHANGEABLE}
+        if changes.get("assignee_id"):
+            changes = {"handler": Conversation.Handler.PERSON, **changes}
+            changes["assignee_id"] = access_member(tenant_id, changes["assignee_id"]).user_id
+        for name, value in changes.items():
+            setattr(row, name, value)
+        if row.handler == Conversation.Handler.BOT:
+            row.assignee_id = row.waiting_since = None
+        if row.status == Conversation.Status.RESOLVED:
+            row.waiting_since = None
+        row.updated_at = now()
+        row.save()
+        changed = {name: str(getattr(row, name)) for name in CHANGEABLE if getattr(row, name) != before[name]}
+        if changed:
+            _tell(conversation_id, {"changed": changed}, actor)
+        return conversation_get(tenant_id=tenant_id, conversation_id=conversation_id)
+
+
+def conversation_handoff(*, tenant_id: uuid.UUID, conversation_id: uuid.UUID, reason: str, actor: str) -> bool:
+    """Give the conversation to people; returns False when people have it already. Emits `conversation.updated`."""
+    with tenant_scope(tenant_id):
+        row = Conversation.objects.select_for_update(of=("self",)).filter(id=conversation_id).first()
+        if row is None:
+            raise NotFound("There is no such conversation.")
+        if row.handler == Conversation.Handler.PERSON:
+            return False
+        row.handler, row.waiting_since, row.updated_at = Conversation.Handler.PERSON, now(), now()
+        row.status = Conversation.Status.OPEN
+        row.save(update_fields=["handler", "waiting_since", "updated_at", "status"])
+        _tell(conversation_id, {"changed": {"handler": "person"}, "reason": reason}, actor)
+        return True
+
+
+def conversation_lock(*, tenant_id: uuid.UUID, conversation_id: uuid.UUID) -> ConversationInfo:
+    """Lock the conversation until the caller's transaction ends, and return it: no message is posted meanwhile."""
+    with tenant_scope(tenant_id):
+        if not Conversation.objects.select_for_update(of=("self",)).filter(id=conversation_id).exists():
+            raise NotFound("There is no such conversation.")
+        return conversation_get(tenant_id=tenant_id, conversation_id=conversation_id)
+
+
+def conversation_seen(*, tenant_id: uuid.UUID, conversation_id: uuid.UUID, seq: int) -> None:
+    """Note that staff have read up to `seq`; never moves back."""
+    with tenant_scope(tenant_id):
+        Conversation.objects.filter(id=conversation_id, staff_seen_seq__lt=seq, last_seq__gte=seq).update(
+            staff_seen_seq=seq
+        )
+
+
+def _tell(conversation_id: uuid.UUID, data: dict[str, Any], actor: str) -> None:
+    event_record(
+        type="conversation.updated", subject_type="conversation", subject_id=conversation_id, data=data, actor=actor
+    )

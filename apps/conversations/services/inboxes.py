@@ -1,0 +1,51 @@
+"""Writes on inboxes."""
+
+from __future__ import annotations
+
+import re
+import secrets
+import uuid
+from collections.abc import Sequence
+
+from apps.accounts.services import credential_create
+from apps.conversations.models import Inbox
+from apps.conversations.selectors import inbox_info
+from apps.conversations.types import InboxInfo
+from apps.core.errors import Invalid
+from apps.core.tenancy import tenant_scope
+from apps.events.services import audit_record
+
+# scheme://host[:port], nothing else: no path, no wildcard, no user part.
+ORIGIN = re.compile(r"https?://[a-z0-9]([a-z0-9.-]{0,252}[a-z0-9])?(:[0-9]{1,5})?")
+
+
+def inbox_create(
+    *,
+    tenant_id: uuid.UUID,
+    name: str,
+    allowed_origins: Sequence[str] = (),
+    greeting: str = "",
+    suggested_questions: Sequence[str] = (),
+    locale: str = "en",
+    collections: Sequence[str] = (),
+    actor: str = "",
+) -> InboxInfo:
+    """Create an inbox with a fresh widget token. Raises Invalid for an origin that is not exactly scheme://host[:port]."""
+    bad = [origin for origin in allowed_origins if not ORIGIN.fullmatch(origin)]
+    if bad:
+        raise Invalid("An origin looks like https://shop.example, in lower case.", code="origin_invalid", details=bad)
+    token = f"wgt_{secrets.token_urlsafe(24)}"
+    with tenant_scope(tenant_id):
+        row = Inbox.objects.create(
+            name=name,
+            widget_token=token,
+            allowed_origins=list(allowed_origins),
+            greeting=greeting,
+            suggested_questions=list(suggested_questions),
+            locale=locale,
+            collections=list(collections),
+            identity_secret=secrets.token_hex(32),
+        )
+        credential_create(tenant_id=tenant_id, kind="widget", object_id=row.id, secret=token)
+        audit_record(action="inbox.created", actor=actor, target=str(row.id), data={"name": name})
+        return inbox_info(row)

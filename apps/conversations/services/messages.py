@@ -1,0 +1,201 @@
+"""Posting messages: the row, its sequence number and its event are one transaction."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from django.db import IntegrityError, transaction
+
+from apps.conversations.models import Contact, Conversation, Inbox, Message, VisitorToken
+from apps.conversations.selectors import message_info
+from apps.conversations.services.visitors import LIFETIME, visitor_token_digest
+from apps.conversations.types import MAX_TEXT, Posted, Visitor
+from apps.core.clock import now
+from apps.core.errors import Conflict, Invalid, NotFound
+from apps.core.ids import new_id
+from apps.core.tenancy import tenant_scope
+from apps.events.services import event_record
+
+
+@dataclass(frozen=True, slots=True)
+class NewConversation:
+    """What to create when the conversation of a visitor's first message has no row yet."""
+
+    visitor: Visitor
+
+
+def clean_text(text: object) -> str:
+    """Return the text without NUL and surrounding space. Raises Invalid when empty, longer than MAX_TEXT, or not text."""
+    if not isinstance(text, str):
+        raise Invalid("A message needs a text.", code="text_invalid")
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise Invalid("The text has lone surrogates.", code="text_invalid") from None
+    text = text.replace("\x00", "").strip()
+    if not text:
+        raise Invalid("A message needs a text.", code="text_empty")
+    if len(text) > MAX_TEXT:
+        raise Invalid(f"A message has at most {MAX_TEXT:,} characters.", code="text_too_long")
+    return text
+
+
+def message_post(
+    *,
+    tenant_id: uuid.UUID,
+    conversation_id: uuid.UUID,
+    role: str,
+    text: str,
+    client_id: uuid.UUID | None = None,
+    private: bool = False,
+    author_id: uuid.UUID | None = None,
+    citations: Sequence[dict[str, Any]] = (),
+    decision: str = "",
+    reply_id: uuid.UUID | None = None,
+    new: NewConversation | None = None,
+    actor: str = "",
+) -> Posted:
+    """Write a message and return it with its seq; the seq is dense, given under the conversation's lock.
+
+    Effects: `message.created` (and `conversation.created` for a first message). A contact's message reopens a resolved
+    conversation; an agent's public one takes it from the bot.
+    Errors:  Invalid (text), NotFound (no such conversation and no `new`), Conflict (the client_id was used elsewhere).
+    Repeats: the same client_id in the same conversation returns the first message, `created` False.
+    """
+    text = clean_text(text)
+    with tenant_scope(tenant_id):
+        conversation, is_new = _locked(conversation_id), False
+        if conversation is None:
+            if new is None:
+                raise NotFound("There is no such conversation.")
+            conversation, is_new = _first(conversation_id, new)
+        if client_id is not None and not is_new:
+            earlier = Message.objects.filter(conversation_id=conversation.id, client_id=client_id).first()
+            if earlier is not None:
+                if earlier.role != role:
+                    raise Conflict("This client_id was used for another message.", code="client_id_reused")
+                return Posted(message_info(earlier), created=False)
+        row = Message(
+            conversation_id=conversation.id,
+            seq=conversation.last_seq + 1,
+            prev_public_seq=conversation.last_public_seq,
+            role=role,
+            text=text,
+            private=private,
+            citations=list(citations),
+            decision=decision,
+            client_id=client_id,
+            reply_id=reply_id,
+            author_id=author_id,
+        )
+        row.save(force_insert=True)
+        _advance(conversation, row)
+        data = {"message_id": str(row.id), "seq": row.seq, "role": role, "private": private}
+        event_record(
+            type="message.created", subject_type="conversation", subject_id=conversation.id, data=data, actor=actor
+        )
+        return Posted(message_info(row), created=True)
+
+
+def _locked(conversation_id: uuid.UUID) -> Conversation | None:
+    return Conversation.objects.select_for_update(of=("self",)).filter(id=conversation_id).first()
+
+
+def _first(conversation_id: uuid.UUID, new: NewConversation) -> tuple[Conversation, bool]:
+    """Create contact, token and conversation of a visitor's first message, or take the ones made a moment ago."""
+    visitor = new.visitor
+    inbox = Inbox.objects.filter(id=visitor.inbox_id).first()
+    if inbox is None:
+        raise NotFound("There is no such inbox.")
+    try:
+        with transaction.atomic():
+            conversation = conversation_row(conversation_id, inbox, _contact_of(visitor, inbox))
+        return conversation, True
+    except IntegrityError:
+        # A second socket of the same visitor was first; its row is visible once its transaction has committed.
+        found = _locked(conversation_id)
+        if found is None:
+            raise NotFound("There is no such conversation.") from None
+        return found, False
+
+
+def _contact_of(visitor: Visitor, inbox: Inbox) -> uuid.UUID:
+    if visitor.contact_id is not None:
+        return visitor.contact_id
+    digest = visitor_token_digest(visitor.token)
+    known = VisitorToken.objects.filter(digest=digest).values_list("contact_id", flat=True).first()
+    if known is not None:
+        return known
+    identity = visitor.identity or {}
+    contact_id = None
+    if identity.get("id"):
+        contact_id = (
+            Contact.objects.filter(external_id=identity["id"], verified=True).values_list("id", flat=True).first()
+        )
+    if contact_id is None:
+        contact_id = Contact.objects.create(
+            name=identity.get("name", "")[:120],
+            email=identity.get("email", "")[:254],
+            external_id=identity.get("id", "")[:120],
+            verified=bool(identity.get("id")),
+        ).id
+    VisitorToken.objects.create(digest=digest, inbox_id=inbox.id, contact_id=contact_id, expires_at=now() + LIFETIME)
+    return contact_id
+
+
+def conversation_row(conversation_id: uuid.UUID | None, inbox: Inbox, contact_id: uuid.UUID) -> Conversation:
+    """Insert a conversation in the open scope, with its event."""
+    row = Conversation(
+        id=conversation_id or new_id(),
+        inbox_id=inbox.id,
+        contact_id=contact_id,
+        handler=Conversation.Handler.BOT if inbox.bot_enabled else Conversation.Handler.PERSON,
+        updated_at=now(),
+    )
+    row.save(force_insert=True)
+    event_record(type="conversation.created", subject_type="conversation", subject_id=row.id)
+    return row
+
+
+def _advance(conversation: Conversation, message: Message) -> None:
+    """Move the conversation to a new message: sequence, last line, who waits, who answers."""
+    at = now()
+    conversation.last_seq = message.seq
+    conversation.updated_at = at
+    changed = ["last_seq", "updated_at"]
+    if not message.private:
+        conversation.last_public_seq = message.seq
+        conversation.last_text = message.text[:200]
+        conversation.last_role = message.role
+        conversation.last_message_at = at
+        changed += ["last_public_seq", "last_text", "last_role", "last_message_at"]
+    if message.role == Message.Role.CONTACT:
+        changed += _on_contact(conversation)
+    elif message.role == Message.Role.AGENT:
+        conversation.staff_seen_seq = message.seq
+        changed.append("staff_seen_seq")
+        if not message.private:
+            changed += _on_agent(conversation, message)
+    conversation.save(update_fields=sorted(set(changed)))
+
+
+def _on_contact(conversation: Conversation) -> list[str]:
+    if conversation.status == Conversation.Status.RESOLVED:
+        inbox_bot = Inbox.objects.filter(id=conversation.inbox_id).values_list("bot_enabled", flat=True).first()
+        conversation.handler = Conversation.Handler.BOT if inbox_bot else Conversation.Handler.PERSON
+        conversation.assignee_id = None
+    conversation.status = Conversation.Status.OPEN
+    if conversation.handler == Conversation.Handler.PERSON and conversation.waiting_since is None:
+        conversation.waiting_since = now()
+    return ["status", "handler", "assignee_id", "waiting_since"]
+
+
+def _on_agent(conversation: Conversation, message: Message) -> list[str]:
+    conversation.waiting_since = None
+    conversation.handler = Conversation.Handler.PERSON
+    if conversation.assignee_id is None:
+        conversation.assignee_id = message.author_id
+    return ["waiting_since", "handler", "assignee_id"]

@@ -1,0 +1,177 @@
+"""Plain values of conversations, and their JSON form: one form for the API, the sockets and the webhooks."""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+MAX_TEXT = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class InboxInfo:
+    id: uuid.UUID
+    tenant_id: uuid.UUID
+    name: str
+    widget_token: str
+    allowed_origins: tuple[str, ...]
+    accent: str
+    greeting: str
+    suggested_questions: tuple[str, ...]
+    locale: str
+    bot_enabled: bool
+    collections: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ContactInfo:
+    id: uuid.UUID
+    name: str
+    email: str
+    verified: bool = False
+    attributes: dict[str, Any] = field(default_factory=dict)
+
+    def as_dict(self) -> dict[str, Any]:
+        return {
+            "id": str(self.id),
+            "name": self.name,
+            "email": self.email,
+            "verified": self.verified,
+            "attributes": self.attributes,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    id: uuid.UUID
+    name: str
+
+    def as_dict(self) -> dict[str, Any]:
+        return {"id": str(self.id), "name": self.name}
+
+
+@dataclass(frozen=True, slots=True)
+class MessageInfo:
+    """A message. `prev_public_seq` is the seq before this one for a visitor, who sees no notes."""
+
+    id: uuid.UUID
+    conversation_id: uuid.UUID
+    seq: int
+    prev_public_seq: int
+    role: str
+    text: str
+    private: bool
+    citations: list[dict[str, Any]]
+    decision: str
+    reply_id: uuid.UUID | None
+    author: Person | None
+    created_at: datetime
+
+    def prev_seq(self, *, staff: bool) -> int:
+        """Return the seq before this one for the viewer."""
+        return self.seq - 1 if staff else self.prev_public_seq
+
+    def as_dict(self, *, staff: bool) -> dict[str, Any]:
+        """Return the JSON form; a visitor is not told which member of staff wrote beyond the name."""
+        body: dict[str, Any] = {
+            "id": str(self.id),
+            "conversation_id": str(self.conversation_id),
+            "seq": self.seq,
+            "prev_seq": self.prev_seq(staff=staff),
+            "role": self.role,
+            "text": self.text,
+            "citations": self.citations,
+            "decision": self.decision or None,
+            "author": self.author.as_dict() if staff and self.author else _visitor_author(self.author),
+            "created_at": isoformat(self.created_at),
+        }
+        if staff:
+            body["private"] = self.private
+            body["reply_id"] = str(self.reply_id) if self.reply_id else None
+        return body
+
+
+def _visitor_author(author: Person | None) -> dict[str, Any] | None:
+    return {"name": author.name} if author else None
+
+
+@dataclass(frozen=True, slots=True)
+class ConversationInfo:
+    id: uuid.UUID
+    tenant_id: uuid.UUID
+    inbox_id: uuid.UUID
+    contact: ContactInfo
+    status: str
+    handler: str
+    assignee: Person | None
+    subject: str
+    labels: tuple[str, ...]
+    last_seq: int
+    last_public_seq: int
+    last_text: str
+    last_role: str
+    last_message_at: datetime | None
+    waiting_since: datetime | None
+    unread: int
+    created_at: datetime
+    updated_at: datetime
+
+    def as_dict(self) -> dict[str, Any]:
+        last = None
+        if self.last_message_at:
+            last = {"text": self.last_text, "role": self.last_role, "created_at": isoformat(self.last_message_at)}
+        return {
+            "id": str(self.id),
+            "inbox_id": str(self.inbox_id),
+            "contact": self.contact.as_dict(),
+            "status": self.status,
+            "handler": self.handler,
+            "assignee": self.assignee.as_dict() if self.assignee else None,
+            "subject": self.subject,
+            "labels": list(self.labels),
+            "last_message": last,
+            "last_seq": self.last_seq,
+            "unread": self.unread,
+            "waiting_since": isoformat(self.waiting_since),
+            "created_at": isoformat(self.created_at),
+            "updated_at": isoformat(self.updated_at),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Visitor:
+    """An authenticated visitor. `contact_id` is None until the first message is written."""
+
+    tenant_id: uuid.UUID
+    inbox_id: uuid.UUID
+    token: str
+    contact_id: uuid.UUID | None
+    identity: dict[str, str] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Posted:
+    """What `message_post` did. `created` is False when the same client_id was posted before."""
+
+    message: MessageInfo
+    created: bool
+
+
+@dataclass(frozen=True, slots=True)
+class DraftInfo:
+    id: uuid.UUID
+    conversation_id: uuid.UUID
+    requested_by_id: uuid.UUID | None
+    instruction: str
+    status: str
+    text: str
+    marks: list[dict[str, Any]]
+    citations: list[dict[str, Any]]
+    error_code: str
+
+
+def isoformat(value: datetime | None) -> str | None:
+    """Return ISO 8601 in UTC with a Z."""
+    return value.isoformat().replace("+00:00", "Z") if value else None

@@ -1,0 +1,332 @@
+"""The staff socket, `/ws/inbox`: the queue, conversations, drafts, presence."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from typing import Any
+
+from channels.auth import get_user
+from channels.db import database_sync_to_async
+from django.conf import settings
+from django.db import Error
+
+from apps.accounts.access import (
+    ACTIVE_ORGANIZATION,
+    access_principal_by_api_key,
+    access_principal_by_user,
+)
+from apps.accounts.types import Principal
+from apps.assistant.selectors import reply_active, reply_state
+from apps.assistant.services import draft_cancel
+from apps.conversations.access import access_conversation_by_id
+from apps.conversations.selectors import conversation_get, draft_get
+from apps.conversations.services import ConversationFeed, conversation_seen, draft_create, draft_decide
+from apps.core.errors import Conflict, Forbidden, Invalid, NotFound, Unauthenticated
+from apps.core.ids import parse_id
+from apps.core.sockets import FrameConsumer
+from apps.events.services import conversation_group, hint_send_async, queue_group
+from apps.inference.services import StreamEntry, hub
+
+POLL_S = 4.0
+RECHECK_S = 30.0
+MAX_SUBSCRIPTIONS = 20
+
+
+class StaffConsumer(FrameConsumer):
+    """One browser of a member of staff, or a program with an API key. Frames: contract.md, Sockets."""
+
+    principal: Principal
+    _secret = ""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.feeds: dict[uuid.UUID, ConversationFeed] = {}
+        self.drafts: dict[uuid.UUID, Any] = {}
+        self.queue = False
+
+    # -- who ---------------------------------------------------------------------------------------------------------
+    async def connect(self) -> None:
+        await super().connect()
+        if not self._own_origin():
+            return  # a page elsewhere gets nothing from the session; a program may still say hello with a key
+        user = await get_user(self.scope)
+        if user.is_authenticated:
+            await self._enter(user=user)
+
+    def _own_origin(self) -> bool:
+        found = [value.decode("latin-1") for name, value in self.scope["headers"] if name == b"origin"]
+        return len(found) == 1 and found[0] in settings.OWN_ORIGINS
+
+    async def _enter(self, *, user: Any = None, secret: str = "") -> None:
+        try:
+            if user is not None:
+                wanted = await database_sync_to_async(self.scope["session"].get)(ACTIVE_ORGANIZATION)
+                principal = await database_sync_to_async(access_principal_by_user)(user, wanted)
+            else:
+                principal = await database_sync_to_async(access_principal_by_api_key)(secret)
+            principal.require("conversations:read")
+        except (Unauthenticated, Forbidden):
+            await self.cut(4401)
+            return
+        self.principal, self._secret, self.greeted = principal, secret, True
+        self.push({"type": "welcome", "organization_id": str(principal.tenant_id), "user_id": str(principal.id)})
+        self.spawn(self._poll())
+        self.spawn(self._recheck(user))
+
+    async def _recheck(self, user: Any) -> None:
+        """A revoked key or a removed member loses the socket within half a minute."""
+        while True:
+            await asyncio.sleep(RECHECK_S)
+            try:
+                if self._secret:
+                    await database_sync_to_async(access_principal_by_api_key)(self._secret)
+                else:
+                    await database_sync_to_async(user.refresh_from_db)()
+                    await database_sync_to_async(access_principal_by_user)(user, self.principal.tenant_id)
+            except Unauthenticated:
+                await self.cut(4401)
+                return
+            except (Error, OSError):
+                continue
+
+    # -- frames ------------------------------------------------------------------------------------------------------
+    async def on_frame(self, frame: dict[str, Any]) -> None:
+        kind = frame["type"]
+        if kind == "hello" and not self.greeted:
+            secret = frame.get("api_key")
+            await self._enter(secret=secret if isinstance(secret, str) else "")
+            return
+        if not self.greeted:
+            await self.cut(4401)
+            return
+        action = {
+            "subscribe": self._subscribe,
+            "unsubscribe": self._unsubscribe,
+            "reply.resume": self._resume,
+            "seen": self._seen,
+            "typing": self._typing,
+            "presence": self._presence,
+            "draft.request": self._draft_request,
+            "draft.cancel": self._draft_cancel,
+            "draft.accept": self._draft_decide,
+            "draft.edit": self._draft_decide,
+            "draft.reject": self._draft_decide,
+        }.get(kind)
+        if action is None:
+            await self.bad_frame(frame)
+        else:
+            await action(frame)
+
+    async def _conversation_id(self, frame: dict[str, Any]) -> uuid.UUID:
+        found = await database_sync_to_async(access_conversation_by_id)(
+            self.principal.tenant_id, frame.get("conversation_id")
+        )
+        return found.id
+
+    async def _subscribe(self, frame: dict[str, Any]) -> None:
+        if frame.get("queue") is True:
+            self.queue = True
+            await self.channel_layer.group_add(queue_group(self.principal.tenant_id), self.channel_name)
+            self.push({"type": "subscribed", "queue": True})
+            return
+        conversation_id = await self._conversation_id(frame)
+        if conversation_id in self.feeds:
+            return
+        if len(self.feeds) >= MAX_SUBSCRIPTIONS:
+            raise Conflict("This socket watches too many conversations.", code="subscriptions_full")
+        after = frame.get("after_seq")
+        known = isinstance(after, int) and not isinstance(after, bool) and after >= 0
+        tenant_id = self.principal.tenant_id
+        await self.channel_layer.group_add(conversation_group(tenant_id, conversation_id), self.channel_name)
+        conversation = await database_sync_to_async(conversation_get)(
+            tenant_id=tenant_id, conversation_id=conversation_id
+        )
+        feed = ConversationFeed(
+            tenant_id=tenant_id,
+            conversation_id=conversation_id,
+            staff=True,
+            seq=min(after, 2**31 - 1) if known else conversation.last_seq,
+            push=self.push,
+        )
+        self.feeds[conversation_id] = feed
+        self.push({"type": "subscribed", "conversation_id": str(conversation_id), "seq": feed.seq})
+        await feed.catch_up()
+        active = await database_sync_to_async(reply_active)(tenant_id=tenant_id, conversation_id=conversation_id)
+        if active is not None:
+            feed.reply_start(active, wait_for_resume=True)
+
+    async def _unsubscribe(self, frame: dict[str, Any]) -> None:
+        if frame.get("queue") is True:
+            self.queue = False
+            await self.channel_layer.group_discard(queue_group(self.principal.tenant_id), self.channel_name)
+            return
+        parsed = parse_id(frame.get("conversation_id"))
+        feed = self.feeds.pop(parsed, None) if parsed else None
+        if feed is not None:
+            feed.close()
+            group = conversation_group(self.principal.tenant_id, feed.conversation_id)
+            await self.channel_layer.group_discard(group, self.channel_name)
+
+    async def _resume(self, frame: dict[str, Any]) -> None:
+        feed = self._feed(frame)
+        reply_id, offset = parse_id(frame.get("reply_id")), frame.get("offset")
+        if reply_id is None or not isinstance(offset, int) or isinstance(offset, bool) or not 0 <= offset < 1_000_000:
+            raise Invalid("A resume needs a reply_id and an offset.", code="resume_invalid")
+        state = await database_sync_to_async(reply_state)(
+            tenant_id=feed.tenant_id, conversation_id=feed.conversation_id, reply_id=reply_id
+        )
+        if state is None:
+            raise NotFound("There is no such reply.", code="reply_not_found")
+        if state["status"] in {"queued", "running"}:
+            feed.reply_resume(reply_id, offset)
+        elif state["status"] != "done":
+            feed.reply_ended(reply_id, state["status"], state["code"])
+
+    def _feed(self, frame: dict[str, Any]) -> ConversationFeed:
+        parsed = parse_id(frame.get("conversation_id"))
+        feed = self.feeds.get(parsed) if parsed else None
+        if feed is None:
+            raise NotFound("There is no such conversation.")
+        return feed
+
+    async def _seen(self, frame: dict[str, Any]) -> None:
+        conversation_id, seq = await self._conversation_id(frame), frame.get("seq")
+        if not isinstance(seq, int) or isinstance(seq, bool) or not 0 <= seq < 2**31:
+            raise Invalid("seq must be a sequence number.", code="seq_invalid")
+        await database_sync_to_async(conversation_seen)(
+            tenant_id=self.principal.tenant_id, conversation_id=conversation_id, seq=seq
+        )
+
+    async def _typing(self, frame: dict[str, Any]) -> None:
+        self.principal.require("conversations:write")
+        conversation_id = await self._conversation_id(frame)
+        hint = {"typing": "agent", "conversation_id": str(conversation_id), "sender": self.channel_name}
+        await hint_send_async(conversation_group(self.principal.tenant_id, conversation_id), hint)
+
+    async def _presence(self, frame: dict[str, Any]) -> None:
+        status = frame.get("status")
+        if status not in {"online", "away"}:
+            raise Invalid("status is online or away.", code="presence_invalid")
+        hint = {"presence": status, "user_id": str(self.principal.id), "name": self.principal.name}
+        await hint_send_async(queue_group(self.principal.tenant_id), hint)
+
+    # -- drafts ------------------------------------------------------------------------------------------------------
+    async def _draft_request(self, frame: dict[str, Any]) -> None:
+        self.principal.require("conversations:write")
+        conversation_id = await self._conversation_id(frame)
+        instruction = frame.get("instruction") or ""
+        if not isinstance(instruction, str):
+            raise Invalid("An instruction is text.", code="instruction_invalid")
+        draft = await database_sync_to_async(draft_create)(
+            tenant_id=self.principal.tenant_id,
+            conversation_id=conversation_id,
+            user_id=self.principal.id if self.principal.kind == "user" else None,
+            instruction=instruction.replace("\x00", ""),
+        )
+        self.push({"type": "draft.start", "draft_id": str(draft.id), "conversation_id": str(conversation_id)})
+        self.drafts[draft.id] = hub().subscribe(
+            self.principal.tenant_id,
+            str(draft.id),
+            after="0",
+            callback=lambda entry: self._on_draft(draft.id, conversation_id, entry),
+        )
+
+    def _on_draft(self, draft_id: uuid.UUID, conversation_id: uuid.UUID, entry: StreamEntry) -> None:
+        head = {"draft_id": str(draft_id), "conversation_id": str(conversation_id)}
+        if entry.kind == "delta":
+            self.push({"type": "draft.delta", **head, "offset": entry.offset, "text": entry.text})
+        elif entry.kind == "mark":
+            self.push({"type": "draft.mark", **head, **entry.data})
+        elif draft_id in self.drafts:
+            self.drafts.pop(draft_id).close()
+            self.spawn(self._draft_end(draft_id, head))
+
+    async def _draft_end(self, draft_id: uuid.UUID, head: dict[str, str]) -> None:
+        draft = await database_sync_to_async(draft_get)(tenant_id=self.principal.tenant_id, draft_id=draft_id)
+        status = "done" if draft.status == "ready" else draft.status
+        end = {"status": status, "text": draft.text, "marks": draft.marks, "citations": draft.citations}
+        self.push({"type": "draft.end", **head, **end, **({"code": draft.error_code} if draft.error_code else {})})
+
+    def _draft_id(self, frame: dict[str, Any]) -> uuid.UUID:
+        parsed = parse_id(frame.get("draft_id"))
+        if parsed is None:
+            raise NotFound("There is no such draft.")
+        return parsed
+
+    async def _draft_cancel(self, frame: dict[str, Any]) -> None:
+        self.principal.require("conversations:write")
+        await database_sync_to_async(draft_cancel)(
+            tenant_id=self.principal.tenant_id, draft_id=self._draft_id(frame)
+        )
+
+    async def _draft_decide(self, frame: dict[str, Any]) -> None:
+        self.principal.require("conversations:write")
+        if self.principal.kind != "user":
+            raise Forbidden("Drafts are decided by members of staff.", code="member_required")
+        decision = {"draft.accept": "accepted", "draft.edit": "edited", "draft.reject": "rejected"}[frame["type"]]
+        draft_id, text = self._draft_id(frame), frame.get("text")
+        posted = await database_sync_to_async(draft_decide)(
+            tenant_id=self.principal.tenant_id,
+            draft_id=draft_id,
+            decision=decision,
+            user_id=self.principal.id,
+            text=text if isinstance(text, str) else "",
+        )
+        decided: dict[str, Any] = {"type": "draft.decided", "draft_id": str(draft_id), "decision": decision}
+        if posted is not None:
+            decided["message"] = posted.message.as_dict(staff=True)
+        self.push(decided)
+
+    # -- hints -------------------------------------------------------------------------------------------------------
+    async def hint(self, message: dict[str, Any]) -> None:
+        """A hint from the channel layer, of the queue or of a watched conversation (or of both)."""
+        if "presence" in message:
+            self.push({"type": "presence", "user_id": message["user_id"], "status": message["presence"]}, droppable=True)
+            return
+        parsed = parse_id(message.get("conversation_id"))
+        if parsed is None:
+            return
+        feed = self.feeds.get(parsed)
+        if message.get("typing"):
+            if message.get("sender") != self.channel_name and feed is not None:
+                frame = {"type": "typing", "role": message["typing"], "conversation_id": str(parsed)}
+                self.push(frame, droppable=True)
+            return
+        if feed is not None:
+            feed.on_hint(message)
+        if message.get("event") and (self.queue or feed is not None):
+            self.spawn(self._row(parsed))
+
+    async def _row(self, conversation_id: uuid.UUID) -> None:
+        """Send the conversation's row as it is now."""
+        try:
+            row = await database_sync_to_async(conversation_get)(
+                tenant_id=self.principal.tenant_id, conversation_id=conversation_id
+            )
+        except NotFound:
+            return
+        if row.last_seq:
+            self.push({"type": "conversation", "conversation": row.as_dict()})
+
+    async def _poll(self) -> None:
+        while True:
+            await asyncio.sleep(POLL_S)
+            for feed in list(self.feeds.values()):
+                try:
+                    await feed.catch_up()
+                except (Error, OSError):
+                    break  # the database is away; the next look finds the same rows
+
+    async def on_close(self) -> None:
+        if not self.greeted:
+            return
+        for feed in self.feeds.values():
+            feed.close()
+            await self.channel_layer.group_discard(
+                conversation_group(self.principal.tenant_id, feed.conversation_id), self.channel_name
+            )
+        for handle in self.drafts.values():
+            handle.close()
+        if self.queue:
+            await self.channel_layer.group_discard(queue_group(self.principal.tenant_id), self.channel_name)

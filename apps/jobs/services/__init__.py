@@ -1,0 +1,17 @@
+"""Enqueue, run, sweep and read durable jobs."""
+
+from apps.jobs.services.enqueue import job_cancel, job_enqueue, job_get
+from apps.jobs.services.run import JobContext, job_end_hook, job_handler, job_kinds, job_run
+from apps.jobs.services.sweep import jobs_sweep
+
+__all__ = [
+    "JobContext",
+    "job_cancel",
+    "job_end_hook",
+    "job_enqueue",
+    "job_get",
+    "job_handler",
+    "job_kinds",
+    "job_run",
+    "jobs_sweep",
+]

@@ -1,0 +1,89 @@
+"""Making, cancelling and reading jobs."""
+
+from __future__ import annotations
+
+import uuid
+from datetime import timedelta
+from functools import partial
+from typing import Any
+
+import structlog
+from celery import current_app
+from django.db import transaction
+from kombu.exceptions import OperationalError
+from redis.exceptions import RedisError
+
+from apps.core.clock import now
+from apps.core.errors import NotFound
+from apps.core.tenancy import tenant_scope
+from apps.jobs.models import Job, JobDispatch
+from apps.jobs.types import FINAL_STATES, JobInfo
+
+log = structlog.get_logger(__name__)
+# A hint that the broker lost is made again by the sweeper after this long.
+CLAIM_GRACE_S = 20
+RUN_TASK = "apps.jobs.tasks.job_run_task"
+
+
+def job_enqueue(
+    *, tenant_id: uuid.UUID, kind: str, payload: dict[str, Any], queue: str = "default", unique_key: str = ""
+) -> uuid.UUID:
+    """Write a job in the caller's transaction and hint the broker after commit. Returns its id.
+
+    With `unique_key`, a second call with the same kind and key returns the first job's id.
+    """
+    with tenant_scope(tenant_id):
+        if unique_key:
+            found = Job.objects.filter(kind=kind, unique_key=unique_key).values_list("id", flat=True).first()
+            if found is not None:
+                return found
+        job = Job.objects.create(kind=kind, payload=payload, unique_key=unique_key)
+        JobDispatch.objects.create(
+            job_id=job.id, tenant_id=tenant_id, queue=queue, next_attempt_at=now() + timedelta(seconds=CLAIM_GRACE_S)
+        )
+        transaction.on_commit(partial(broker_hint, job.id, queue))
+    return job.id
+
+
+def broker_hint(job_id: uuid.UUID, queue: str) -> None:
+    """Tell the broker that a job waits. A broker that is away loses nothing: the sweeper hints again."""
+    try:
+        current_app.send_task(RUN_TASK, args=[str(job_id)], queue=queue, retry=False, ignore_result=True)
+    except (OperationalError, RedisError, OSError) as error:
+        log.warning("job.hint_lost", job_id=str(job_id), error=type(error).__name__)
+
+
+def job_cancel(*, tenant_id: uuid.UUID, job_id: uuid.UUID) -> None:
+    """Ask a job to stop: a queued one ends at once, a running one at its next check."""
+    with tenant_scope(tenant_id):
+        mine = JobDispatch.objects.filter(job_id=job_id, tenant_id=tenant_id)
+        if mine.filter(status="queued").update(status="cancelled"):
+            Job.objects.filter(id=job_id).update(finished_at=now())
+            return
+        mine.filter(status="running").update(cancel_requested=True)
+
+
+def job_get(*, tenant_id: uuid.UUID, job_id: uuid.UUID) -> JobInfo:
+    """Return a job's state. Raises NotFound."""
+    with tenant_scope(tenant_id):
+        job = Job.objects.filter(id=job_id).first()
+        dispatch = JobDispatch.objects.filter(job_id=job_id, tenant_id=tenant_id).first()
+    if job is None or dispatch is None:
+        raise NotFound()
+    if dispatch.status == "done":
+        progress = 1.0
+    else:
+        progress = min(1.0, job.done / job.total) if job.total else 0.0
+    code = job.error_code or ("attempts_exhausted" if dispatch.status == "dead" else "")
+    return JobInfo(
+        job.id,
+        job.kind,
+        dispatch.status,
+        job.done,
+        job.total,
+        progress,
+        job.note,
+        code if dispatch.status in FINAL_STATES else "",
+        job.error_message,
+        dispatch.attempts,
+    )

@@ -1,0 +1,6 @@
+"""The one place that says "no", and that says the same thing twice when asked twice."""
+
+from apps.usage.services.idempotency import idempotency_prune, idempotent
+from apps.usage.services.limits import rate_check
+
+__all__ = ["idempotency_prune", "idempotent", "rate_check"]

@@ -1,0 +1,271 @@
+"""The visitor socket, `/ws/widget`."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from typing import Any
+
+from channels.db import database_sync_to_async
+from django.conf import settings
+from django.db import Error
+
+from apps.assistant.selectors import reply_active, reply_state
+from apps.assistant.services import handoff_request
+from apps.conversations.access import (
+    access_inbox_by_widget_token,
+    access_visitor,
+    access_visitor_conversation,
+)
+from apps.conversations.selectors import conversation_get, messages_after
+from apps.conversations.services import ConversationFeed, NewConversation, csat_set, message_post, rating_set
+from apps.conversations.types import InboxInfo, Visitor
+from apps.core.errors import Forbidden, Invalid, NotFound
+from apps.core.ids import parse_id
+from apps.core.sockets import FrameConsumer
+from apps.events.services import conversation_group, hint_send_async
+from apps.usage.services import rate_check
+
+POLL_S = 4.0
+MESSAGES_PER_S, MESSAGE_BURST = 10, 30
+PAGE = 100
+
+
+class VisitorConsumer(FrameConsumer):
+    """One visitor's view of one conversation (contract.md, Sockets)."""
+
+    visitor: Visitor
+    inbox: InboxInfo
+    feed: ConversationFeed | None = None
+    group = ""
+    exists = False
+
+    async def on_frame(self, frame: dict[str, Any]) -> None:
+        kind = frame["type"]
+        if kind == "hello":
+            await self._hello(frame)
+            return
+        if not self.greeted:
+            await self.cut(4401)
+            return
+        action = {
+            "message": self._message,
+            "reply.resume": self._resume,
+            "handoff.request": self._handoff,
+            "typing": self._typing,
+            "rating": self._rating,
+            "csat": self._csat,
+        }.get(kind)
+        if action is None:
+            await self.bad_frame(frame)
+        else:
+            await action(frame)
+
+    # -- hello -------------------------------------------------------------------------------------------------------
+    async def _hello(self, frame: dict[str, Any]) -> None:
+        token = frame.get("widget_token")
+        try:
+            inbox = await database_sync_to_async(access_inbox_by_widget_token)(token if isinstance(token, str) else "")
+        except NotFound as error:
+            self.push_error(error)
+            self.spawn(self._leave(4401))
+            return
+        if not self._origin_allowed(inbox):
+            await self.cut(4403)
+            return
+        try:
+            visitor = await database_sync_to_async(access_visitor)(
+                inbox, frame.get("visitor_token"), frame.get("identity")
+            )
+        except Forbidden as error:
+            self.push_error(error)
+            self.spawn(self._leave(4401))
+            return
+        await self._enter(inbox, visitor, frame)
+
+    async def _leave(self, code: int) -> None:
+        await asyncio.sleep(0.05)  # the error frame goes first
+        await self.cut(code)
+
+    def _origin_allowed(self, inbox: InboxInfo) -> bool:
+        found = [value.decode("latin-1") for name, value in self.scope["headers"] if name == b"origin"]
+        return len(found) == 1 and (found[0] in settings.OWN_ORIGINS or found[0] in inbox.allowed_origins)
+
+    async def _enter(self, inbox: InboxInfo, visitor: Visitor, frame: dict[str, Any]) -> None:
+        wanted = frame.get("conversation_id")
+        conversation_id, exists = await database_sync_to_async(access_visitor_conversation)(visitor, wanted)
+        after = frame.get("after_seq")
+        known = wanted == str(conversation_id)
+        seq = after if known and isinstance(after, int) and not isinstance(after, bool) and after > 0 else 0
+        await self._forget()
+        self.inbox, self.visitor, self.exists, self.greeted = inbox, visitor, exists, True
+        self.feed = ConversationFeed(
+            tenant_id=inbox.tenant_id, conversation_id=conversation_id, staff=False, seq=min(seq, 2**31 - 1), push=self.push
+        )
+        self.group = conversation_group(inbox.tenant_id, conversation_id)
+        # Joined before the first read, so that nothing falls between the two.
+        await self.channel_layer.group_add(self.group, self.channel_name)
+        async with self.feed.lock:
+            await self._welcome(self.feed)
+        active = await database_sync_to_async(reply_active)(
+            tenant_id=inbox.tenant_id, conversation_id=conversation_id
+        )
+        if active is not None:
+            self.feed.reply_start(active, wait_for_resume=True)
+        self.spawn(self._poll(self.feed))
+
+    async def _welcome(self, feed: ConversationFeed) -> None:
+        found, more = await database_sync_to_async(messages_after)(
+            tenant_id=feed.tenant_id, conversation_id=feed.conversation_id, after_seq=feed.seq, limit=PAGE, staff=False
+        )
+        if found:
+            feed.seq = found[-1].seq
+        welcome: dict[str, Any] = {
+            "type": "welcome",
+            "visitor_token": self.visitor.token,
+            "conversation_id": str(feed.conversation_id),
+            "seq": feed.seq,
+            "messages": [message.as_dict(staff=False) for message in found],
+            "has_more": more,
+        }
+        if self.exists:
+            conversation = await database_sync_to_async(conversation_get)(
+                tenant_id=feed.tenant_id, conversation_id=feed.conversation_id
+            )
+            welcome["status"], welcome["handler"] = conversation.status, conversation.handler
+        self.push(welcome)
+        if more:
+            self.spawn(feed.catch_up())
+
+    async def _poll(self, feed: ConversationFeed) -> None:
+        while feed is self.feed:
+            await asyncio.sleep(POLL_S)
+            if self.exists:
+                try:
+                    await feed.catch_up()
+                except (Error, OSError):
+                    continue  # the database is away; the next look finds the same rows
+
+    # -- frames ------------------------------------------------------------------------------------------------------
+    async def _message(self, frame: dict[str, Any]) -> None:
+        feed = self._open_feed()
+        client_id = parse_id(frame.get("client_id"))
+        if client_id is None:
+            raise Invalid("client_id must be a UUID.", code="client_id_invalid")
+        await self._limit()
+        async with feed.lock:
+            posted = await database_sync_to_async(message_post)(
+                tenant_id=feed.tenant_id,
+                conversation_id=feed.conversation_id,
+                role="contact",
+                text=frame.get("text"),
+                client_id=client_id,
+                new=None if self.exists else NewConversation(self.visitor),
+                actor="visitor",
+            )
+            self.exists = True
+            if posted.message.seq > feed.seq:
+                feed.own.add(posted.message.id)
+            ack = {"client_id": frame["client_id"], "message_id": str(posted.message.id), "seq": posted.message.seq}
+            self.push({"type": "ack", **ack})
+
+    async def _limit(self) -> None:
+        digest = hashlib.sha256(self.visitor.token.encode()).hexdigest()[:24]
+        await database_sync_to_async(rate_check)(
+            scope=self.visitor.tenant_id,
+            key=f"visitor:{digest}",
+            limit=MESSAGES_PER_S,
+            window_s=1,
+            burst=MESSAGE_BURST,
+        )
+
+    async def _resume(self, frame: dict[str, Any]) -> None:
+        feed = self._open_feed()
+        reply_id, offset = parse_id(frame.get("reply_id")), frame.get("offset")
+        if reply_id is None or not isinstance(offset, int) or isinstance(offset, bool) or not 0 <= offset < 1_000_000:
+            raise Invalid("A resume needs a reply_id and an offset.", code="resume_invalid")
+        state = await database_sync_to_async(reply_state)(
+            tenant_id=feed.tenant_id, conversation_id=feed.conversation_id, reply_id=reply_id
+        )
+        if state is None:
+            raise NotFound("There is no such reply.", code="reply_not_found")
+        if state["status"] in {"queued", "running"}:
+            feed.reply_resume(reply_id, offset)
+        elif state["status"] != "done":
+            feed.reply_ended(reply_id, state["status"], state["code"])
+
+    async def _handoff(self, frame: dict[str, Any]) -> None:
+        feed = self._open_feed()
+        await self._limit()
+        await database_sync_to_async(handoff_request)(
+            tenant_id=feed.tenant_id, conversation_id=feed.conversation_id, new=NewConversation(self.visitor)
+        )
+        self.exists = True
+        await feed.catch_up()
+
+    async def _typing(self, frame: dict[str, Any]) -> None:
+        feed = self._open_feed()
+        hint = {"typing": "contact", "conversation_id": str(feed.conversation_id), "sender": self.channel_name}
+        await hint_send_async(self.group, hint)
+
+    async def _rating(self, frame: dict[str, Any]) -> None:
+        feed = self._open_feed()
+        message_id = parse_id(frame.get("message_id"))
+        if message_id is None:
+            raise NotFound("There is no such message.")
+        await database_sync_to_async(rating_set)(
+            tenant_id=feed.tenant_id,
+            conversation_id=feed.conversation_id,
+            message_id=message_id,
+            value=frame.get("value"),  # type: ignore[arg-type]  (checked by the service)
+            comment=_text(frame.get("comment")),
+        )
+        self.push({"type": "rating", "message_id": str(message_id), "value": frame["value"]})
+
+    async def _csat(self, frame: dict[str, Any]) -> None:
+        feed = self._open_feed()
+        await database_sync_to_async(csat_set)(
+            tenant_id=feed.tenant_id,
+            conversation_id=feed.conversation_id,
+            value=frame.get("value"),  # type: ignore[arg-type]  (checked by the service)
+            comment=_text(frame.get("comment")),
+        )
+        self.push({"type": "csat", "value": frame["value"]})
+
+    def _open_feed(self) -> ConversationFeed:
+        if self.feed is None:
+            raise Invalid("Say hello first.", code="hello_missing")
+        return self.feed
+
+    # -- hints -------------------------------------------------------------------------------------------------------
+    async def hint(self, message: dict[str, Any]) -> None:
+        """A hint from the channel layer."""
+        if self.feed is None or message.get("conversation_id") != str(self.feed.conversation_id):
+            return
+        if message.get("typing"):
+            if message["typing"] != "contact":
+                self.push({"type": "typing", "role": message["typing"]}, droppable=True)
+        elif message.get("event") == "conversation.updated":
+            self.spawn(self._status(self.feed))
+        else:
+            self.exists = True
+            self.feed.on_hint(message)
+
+    async def _status(self, feed: ConversationFeed) -> None:
+        conversation = await database_sync_to_async(conversation_get)(
+            tenant_id=feed.tenant_id, conversation_id=feed.conversation_id
+        )
+        self.push({"type": "status", "status": conversation.status, "handler": conversation.handler})
+
+    async def on_close(self) -> None:
+        await self._forget()
+
+    async def _forget(self) -> None:
+        if self.feed is not None:
+            self.feed.close()
+            self.feed = None
+            await self.channel_layer.group_discard(self.group, self.channel_name)
+
+
+def _text(value: object) -> str:
+    return value.replace("\x00", "") if isinstance(value, str) else ""

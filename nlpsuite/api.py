@@ -1,0 +1,150 @@
+"""The HTTP API: authentication, error shape, and the routers of the apps."""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import Any
+
+import structlog
+from apps.accounts.access import ACTIVE_ORGANIZATION, access_principal_by_api_key, access_principal_by_user
+from apps.accounts.api import router as accounts_router
+from apps.accounts.types import Principal
+from apps.assistant.api import router as assistant_router
+from apps.conversations.api import router as conversations_router
+from apps.core.errors import AppError, Forbidden, Invalid, NotFound, Unauthenticated, Unavailable
+from apps.knowledge.api import router as knowledge_router
+from apps.tenants.selectors import organization_settings
+from apps.usage.services import rate_check
+from django.core.exceptions import RequestDataTooBig, TooManyFieldsSent, TooManyFilesSent
+from django.db import InterfaceError, OperationalError
+from django.http import Http404, HttpRequest, HttpResponse
+from django.middleware.csrf import CsrfViewMiddleware
+from ninja import NinjaAPI
+from ninja.errors import AuthenticationError, HttpError, ValidationError
+from ninja.renderers import JSONRenderer
+from ninja.security import HttpBearer
+from psycopg_pool import PoolTimeout
+from redis.exceptions import RedisError
+
+log = structlog.get_logger(__name__)
+
+
+def _admit(request: HttpRequest, principal: Principal) -> Principal:
+    request.principal = principal  # type: ignore[attr-defined]
+    limit = organization_settings(tenant_id=principal.tenant_id)["requests_per_minute"]
+    rate_check(scope=principal.tenant_id, key="api", limit=limit, window_s=60)
+    return principal
+
+
+class ApiKeyAuth(HttpBearer):
+    """Authorization: Bearer <api key>."""
+
+    def authenticate(self, request: HttpRequest, token: str) -> Principal:
+        return _admit(request, access_principal_by_api_key(token))
+
+
+class SessionAuth:
+    """The signed-in member of staff, in their active organisation; unsafe methods need the CSRF token."""
+
+    def __call__(self, request: HttpRequest) -> Principal | None:
+        if not request.user.is_authenticated:
+            return None
+        if request.method not in {"GET", "HEAD", "OPTIONS"}:
+            refused = CsrfViewMiddleware(lambda _: HttpResponse()).process_view(request, None, (), {})
+            if refused is not None:
+                raise Forbidden("The CSRF token is missing or wrong.", code="csrf_failed")
+        wanted = request.session.get(ACTIVE_ORGANIZATION)
+        return _admit(request, access_principal_by_user(request.user, wanted))
+
+
+class Renderer(JSONRenderer):
+    """Compact UTF-8 JSON."""
+
+    json_dumps_params = {"ensure_ascii": False, "separators": (",", ":")}
+
+
+api = NinjaAPI(
+    title="nlpsuite",
+    version="1",
+    docs_url="/docs",
+    openapi_url="/openapi.json",
+    auth=[ApiKeyAuth(), SessionAuth()],
+    urls_namespace="api",
+    renderer=Renderer(),
+)
+api.add_router("/accounts", accounts_router)
+api.add_router("/knowledge", knowledge_router)
+api.add_router("/conversations", conversations_router)
+api.add_router("/assistant", assistant_router)
+
+
+def error_response(request: HttpRequest, error: AppError) -> HttpResponse:
+    """Return the one error shape of the API."""
+    body: dict[str, Any] = {
+        "code": error.code,
+        "message": str(error.message),
+        "request_id": getattr(request, "request_id", ""),
+    }
+    if error.details is not None:
+        body["details"] = error.details
+    response = HttpResponse(
+        json.dumps({"error": body}, ensure_ascii=False, default=str), status=error.status, content_type="application/json"
+    )
+    if error.retry_after_s is not None or error.status == 503:
+        response.headers["Retry-After"] = str(max(1, math.ceil(error.retry_after_s or 2)))
+    if error.status == 401:
+        response.headers["WWW-Authenticate"] = "Bearer"
+    return response
+
+
+@api.exception_handler(AppError)
+def _app_error(request: HttpRequest, error: AppError) -> HttpResponse:
+    return error_response(request, error)
+
+
+@api.exception_handler(AuthenticationError)
+def _no_credentials(request: HttpRequest, error: AuthenticationError) -> HttpResponse:
+    return error_response(request, Unauthenticated())
+
+
+@api.exception_handler(ValidationError)
+def _validation_error(request: HttpRequest, error: ValidationError) -> HttpResponse:
+    details = [{"field": ".".join(map(str, e["loc"][1:])), "message": e["msg"]} for e in error.errors[:20]]
+    return error_response(request, Invalid("A field is missing or has a value that is not allowed.", details=details))
+
+
+@api.exception_handler(HttpError)
+def _http_error(request: HttpRequest, error: HttpError) -> HttpResponse:
+    wrapped = Invalid(str(error), code="malformed")
+    wrapped.status = error.status_code
+    return error_response(request, wrapped)
+
+
+@api.exception_handler(Http404)
+def _missing(request: HttpRequest, error: Http404) -> HttpResponse:
+    return error_response(request, NotFound())
+
+
+@api.exception_handler(RequestDataTooBig)
+@api.exception_handler(TooManyFieldsSent)
+@api.exception_handler(TooManyFilesSent)
+def _too_big(request: HttpRequest, error: Exception) -> HttpResponse:
+    wrapped = Invalid("The body is too large.", code="too_large")
+    wrapped.status = 413
+    return error_response(request, wrapped)
+
+
+@api.exception_handler(OperationalError)
+@api.exception_handler(InterfaceError)
+@api.exception_handler(PoolTimeout)
+@api.exception_handler(RedisError)
+def _store_away(request: HttpRequest, error: Exception) -> HttpResponse:
+    log.warning("api.store_away", error=type(error).__name__)
+    return error_response(request, Unavailable(retry_after_s=2))
+
+
+@api.exception_handler(Exception)
+def _internal(request: HttpRequest, error: Exception) -> HttpResponse:
+    log.exception("api.internal", path=request.path)
+    return error_response(request, AppError())

@@ -1,0 +1,29 @@
+"""HTTP and WebSockets of the web process."""
+
+from __future__ import annotations
+
+import os
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "nlpsuite.settings.base")
+
+from channels.routing import ProtocolTypeRouter, URLRouter
+from channels.sessions import SessionMiddlewareStack
+from django.core.asgi import get_asgi_application
+
+_http = get_asgi_application()
+
+from apps.core.boot import boot_check
+from apps.inbox.consumers import StaffConsumer
+from apps.widget.consumers import VisitorConsumer
+from django.urls import path
+
+boot_check()
+
+application = ProtocolTypeRouter(
+    {
+        "http": _http,
+        "websocket": SessionMiddlewareStack(
+            URLRouter([path("ws/widget", VisitorConsumer.as_asgi()), path("ws/inbox", StaffConsumer.as_asgi())])
+        ),
+    }
+)

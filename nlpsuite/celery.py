@@ -1,0 +1,64 @@
+"""The Celery application of all workers and of beat."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from celery import Celery
+from celery.signals import setup_logging, worker_init, worker_ready, worker_shutting_down
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "nlpsuite.settings.base")
+app = Celery("nlpsuite")
+app.config_from_object("django.conf:settings", namespace="CELERY")
+app.autodiscover_tasks()
+
+
+@setup_logging.connect
+def _keep_our_logging(**_: Any) -> None:
+    """Django has configured logging; Celery must not replace it."""
+
+
+@worker_init.connect
+def _refuse_wrong_role(**_: Any) -> None:
+    from apps.core.boot import boot_check
+    from apps.inference.services import engine_start
+    from django.conf import settings
+
+    boot_check()
+    if settings.NLPSUITE_ROLE == "worker-inference":
+        engine_start()
+
+
+@worker_shutting_down.connect
+def _stop_generations(**_: Any) -> None:
+    from apps.inference.services import engine_stop
+    from django.conf import settings
+
+    if settings.NLPSUITE_ROLE == "worker-inference":
+        engine_stop()
+
+
+
+
+@worker_ready.connect
+def _say_ready(**_: Any) -> None:
+    """Tell /readyz every 3 s that this worker takes work."""
+    import threading
+
+    threading.Thread(target=_heartbeat, name="ready", daemon=True).start()
+
+
+def _heartbeat() -> None:
+    import time
+
+    from apps.core.redis import redis_client
+    from django.conf import settings
+    from redis.exceptions import RedisError
+
+    while True:
+        try:
+            redis_client().set(f"ready:{settings.NLPSUITE_ROLE}", "1", ex=10)
+        except RedisError:
+            pass  # the next beat tries again; without it /readyz says so by itself
+        time.sleep(3)

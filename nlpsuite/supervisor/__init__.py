@@ -1,0 +1,1 @@
+"""One supervisor for all processes of an installation on one machine."""

@@ -1,0 +1,20 @@
+"""All routes."""
+
+from __future__ import annotations
+
+from django.urls import include, path
+
+from nlpsuite import health
+from nlpsuite.api import api
+
+urlpatterns = [
+    path("healthz", health.healthz),
+    path("readyz", health.readyz),
+    path("metrics", health.metrics),
+    path("api/v1/", api.urls),
+    path("accounts/", include("allauth.account.urls")),
+    path("i18n/", include("django.conf.urls.i18n")),
+    path("knowledge/", include("apps.knowledge.urls")),
+    path("inbox/", include("apps.inbox.urls")),
+    path("", include("apps.widget.urls")),
+]
