@@ -12,8 +12,8 @@ Tuning offline needs no database:
     stats = corpus_stats([(c.counts, c.length) for c in passages])
     rank(passages, query_terms(question), stats, RankRules(lexical_weight=0.1), k=5)
 
-with `terms` and `query_terms` from lexis.py, the analyser that the index uses. Ranking every passage this way gives what
-the database path gives, as long as the candidates it unites (nearest vectors, rarest terms) hold the best ones.
+with `terms` and `query_terms` from lexis.py, the analyser that the index uses. Ranking every passage this way gives
+what the database path gives, as long as the candidates it unites (nearest vectors, rarest terms) hold the best ones.
 """
 
 from __future__ import annotations

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+from itertools import islice
 from pathlib import Path
 
 from apps.knowledge.extract.sniff import decode, sniff
 from apps.knowledge.extract.types import Block, Extracted, ExtractError
 
-__all__ = ["Block", "ExtractError", "Extracted", "extract_bytes", "extract_file"]
+__all__ = ["Block", "ExtractError", "Extracted", "extract_bytes", "extract_file", "page_links"]
 
 MAX_FILE_BYTES = 64 * 1024 * 1024
 """More is never read, whatever the configured upload limit."""
@@ -24,6 +25,13 @@ def extract_file(path: str | os.PathLike[str], name: str, *, charset: str = "") 
     if file.stat().st_size > MAX_FILE_BYTES:
         raise ExtractError("too_large", "The file is too large.")
     return extract_bytes(file.read_bytes(), name, charset=charset)
+
+
+def page_links(path: str, charset: str = "", *, limit: int = 3000) -> list[str]:
+    """Return the first `limit` links of the HTML file at `path`, as written in it."""
+    from apps.knowledge.extract.html import links_of
+
+    return list(islice(links_of(Path(path).read_bytes(), charset=charset), limit))
 
 
 def extract_bytes(data: bytes, name: str, *, charset: str = "") -> Extracted:

@@ -1,6 +1,6 @@
 """The boxed process: reads files and cuts them into passages, one line of JSON per file on stdout.
 
-Arguments: memory limit in bytes, CPU limit in seconds, then triples of path, name and declared charset.
+Arguments: memory limit in bytes, CPU limit in seconds, `links` or `-`, then triples of path, name and declared charset.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import sys
 from typing import Any
 
 from apps.knowledge.chunking import chunk_document
-from apps.knowledge.extract import ExtractError, extract_file
+from apps.knowledge.extract import ExtractError, extract_file, page_links
 
 _CLONE_NEWUSER, _CLONE_NEWNET = 0x10000000, 0x40000000
 
@@ -54,11 +54,18 @@ def _install_guard(paths: list[str]) -> None:
     del socket.socket
 
 
-def _read(path: str, name: str, charset: str) -> dict[str, Any]:
+def _read(path: str, name: str, charset: str, *, with_links: bool) -> dict[str, Any]:
     try:
         document = extract_file(path, name, charset=charset)
         chunks = [dataclasses.astuple(draft) for draft in chunk_document(document)]
-        return {"title": document.title, "format": document.format, "flags": document.flags, "chunks": chunks}
+        links = page_links(path, charset) if with_links and document.format == "html" else []
+        return {
+            "title": document.title,
+            "format": document.format,
+            "flags": document.flags,
+            "chunks": chunks,
+            "links": links,
+        }
     except ExtractError as error:
         return {"error": error.code, "message": error.message}
     except MemoryError:
@@ -69,10 +76,10 @@ def _read(path: str, name: str, charset: str) -> dict[str, Any]:
 
 def main(arguments: list[str]) -> int:
     """Read every file named in `arguments`; one failure does not stop the rest."""
-    memory, cpu, *rest = arguments
+    memory, cpu, links, *rest = arguments
     _close_the_box(int(memory), int(cpu), rest[0::3])
     for path, name, charset in zip(rest[0::3], rest[1::3], rest[2::3], strict=True):
-        sys.stdout.write(json.dumps(_read(path, name, charset), ensure_ascii=True) + "\n")
+        sys.stdout.write(json.dumps(_read(path, name, charset, with_links=links == "links"), ensure_ascii=True) + "\n")
         sys.stdout.flush()
     return 0
 

@@ -38,16 +38,21 @@ class BoxFile:
 
 @dataclass(frozen=True, slots=True)
 class BoxDocument:
-    """A document's title, format, flags and passages."""
+    """A document's title, format, flags and passages, and the links of a page when they were asked for."""
 
     title: str
     format: str
     flags: tuple[str, ...]
     chunks: tuple[ChunkDraft, ...]
+    links: tuple[str, ...] = ()
 
 
 def extract_boxed(
-    files: Sequence[BoxFile], *, timeout_s: float = TIMEOUT_S, memory_bytes: int = MEMORY_BYTES
+    files: Sequence[BoxFile],
+    *,
+    with_links: bool = False,
+    timeout_s: float = TIMEOUT_S,
+    memory_bytes: int = MEMORY_BYTES,
 ) -> Iterator[BoxDocument | ExtractError]:
     """Yield, in order, the document or the refusal of every file.
 
@@ -57,7 +62,7 @@ def extract_boxed(
     done = 0
     while done < len(files):
         batch = files[done : done + FILES_PER_PROCESS]
-        with _Child(batch, timeout_s=timeout_s, memory_bytes=memory_bytes) as child:
+        with _Child(batch, with_links=with_links, timeout_s=timeout_s, memory_bytes=memory_bytes) as child:
             for _ in batch:
                 result = child.next_result()
                 yield result
@@ -69,10 +74,11 @@ def extract_boxed(
 class _Child:
     """One boxed process and the lines it writes."""
 
-    def __init__(self, files: Sequence[BoxFile], *, timeout_s: float, memory_bytes: int) -> None:
+    def __init__(self, files: Sequence[BoxFile], *, with_links: bool, timeout_s: float, memory_bytes: int) -> None:
         triples = [part for file in files for part in (file.path, file.name or "-", file.charset)]
         cpu_s = int(timeout_s * len(files)) + 1
-        command = [sys.executable, "-m", "apps.knowledge.extract", str(memory_bytes), str(cpu_s), *triples]
+        limits = [str(memory_bytes), str(cpu_s), "links" if with_links else "-"]
+        command = [sys.executable, "-m", "apps.knowledge.extract", *limits, *triples]
         self.over = False
         self._timeout_s = timeout_s
         self._buffer = bytearray()
@@ -135,4 +141,4 @@ def _parse(line: bytes) -> BoxDocument | ExtractError:
     if "error" in data:
         return ExtractError(data["error"], data["message"])
     chunks = tuple(ChunkDraft(*values) for values in data["chunks"])
-    return BoxDocument(data["title"], data["format"], tuple(data["flags"]), chunks)
+    return BoxDocument(data["title"], data["format"], tuple(data["flags"]), chunks, tuple(data["links"]))

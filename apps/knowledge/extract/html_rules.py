@@ -11,12 +11,13 @@ from lxml import html
 HEADINGS = {"h1", "h2", "h3", "h4", "h5", "h6"}
 NEVER = {
     "script", "style", "noscript", "template", "head", "svg", "math", "iframe", "object", "embed", "canvas",
-    "audio", "video", "form", "button", "select", "textarea", "input", "nav", "dialog", "map", "frameset", "title", "link", "meta",
+    "audio", "video", "form", "button", "select", "textarea", "input", "nav", "dialog", "map", "frameset",
+    "title", "link", "meta",
 }  # fmt: skip
 BLOCKS = {
     "html", "body", "main", "article", "section", "div", "p", "ul", "ol", "li", "dl", "dt", "dd", "blockquote",
-    "figure", "figcaption", "details", "summary", "address", "fieldset", "legend", "center", "hr", "header", "footer", "aside",
-    "table", "thead", "tbody", "tfoot", "tr", "td", "th", "caption", "hgroup", "menu", "search",
+    "figure", "figcaption", "details", "summary", "address", "fieldset", "legend", "center", "hr", "header", "footer",
+    "aside", "table", "thead", "tbody", "tfoot", "tr", "td", "th", "caption", "hgroup", "menu", "search",
 }  # fmt: skip
 SECTIONING = {"section", "article", "main", "div", "aside", "body", "details"}
 CONTENT_TAGS = {"main", "article", "section"}

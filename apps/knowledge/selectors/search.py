@@ -1,0 +1,189 @@
+"""Hybrid retrieval: candidates from vectors and from words, one score over both (ranking.py)."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Sequence
+from typing import Any
+from urllib.parse import quote
+
+from django.db import connection
+
+from apps.core.errors import Invalid
+from apps.core.tenancy import tenant_scope
+from apps.inference.services import embed_texts
+from apps.knowledge.lexis import query_terms, tsquery_literal
+from apps.knowledge.links import PassageRef, passage_url
+from apps.knowledge.ranking import DEFAULT_RANK_RULES, Candidate, CorpusStats, RankRules, rank
+from apps.knowledge.types import Passage, SearchResult
+
+MAX_QUERY_CHARS = 2000
+MAX_RESULTS = 50
+VECTOR_CANDIDATES = 64
+LEXICAL_CANDIDATES = 48
+RARE_MATCHES = 3000
+"""Passages that lexical candidates are picked from: the rarest terms whose passages together stay under this."""
+TYPO_SIMILARITY = 0.6
+
+_STATS = """
+SELECT coalesce(sum(chunk_count), 0), coalesce(sum(term_count), 0) FROM knowledge_document WHERE tenant_id = %(tenant)s
+"""
+_FREQUENCIES = """
+SELECT w.term, (SELECT count(*) FROM knowledge_chunk c
+                WHERE c.tenant_id = %(tenant)s AND c.search @@ ('''' || w.term || '''')::tsquery)
+FROM unnest(%(terms)s::text[]) AS w(term)
+"""
+_NEAREST = """
+SELECT c.id FROM knowledge_chunk c WHERE c.tenant_id = %(tenant)s {collections}
+ORDER BY c.embedding <=> %(vector)s::vector LIMIT %(vector_limit)s
+"""
+_WORDS = """
+SELECT c.id FROM knowledge_chunk c WHERE c.tenant_id = %(tenant)s AND c.search @@ %(rare)s::tsquery {collections}
+ORDER BY ts_rank_cd(c.search, %(any)s::tsquery, 1) DESC LIMIT %(lexical_limit)s
+"""
+_TYPOS = """
+SELECT c.id, w.term FROM unnest(%(unknown)s::text[]) AS w(term)
+CROSS JOIN LATERAL (SELECT c.id FROM knowledge_chunk c
+                    WHERE c.tenant_id = %(tenant)s AND w.term <%% c.text {collections} LIMIT 8) AS c
+"""
+_DETAILS = """
+SELECT c.id, c.document_id, c.source_id, d.title, d.name, d.url, c.heading, c.anchor, c.text, c.ordinal, c.text_sha256,
+       c.term_count, 1 - (c.embedding <=> %(vector)s::vector),
+       (SELECT coalesce(jsonb_object_agg(l.lexeme, cardinality(l.positions)), '{{}}'::jsonb)
+          FROM unnest(c.search) AS l WHERE l.lexeme = ANY(%(terms)s::text[]))
+FROM knowledge_chunk c JOIN knowledge_document d ON d.tenant_id = c.tenant_id AND d.id = c.document_id
+WHERE c.tenant_id = %(tenant)s AND c.id = ANY(%(ids)s::uuid[])
+"""
+
+
+def passages_search(
+    *,
+    tenant_id: uuid.UUID,
+    query: str,
+    k: int = 8,
+    collections: Sequence[str] | None = None,
+    rules: RankRules = DEFAULT_RANK_RULES,
+) -> SearchResult:
+    """Return the `k` best passages for `query`, best first, of the given collections or of all.
+
+    Limits:  k from 1 to 50; a query of at most 2,000 characters, of which the encoder reads its 256 word pieces.
+    Errors:  Invalid (query_missing, k_invalid); Busy, Unavailable, DeadlineExceeded of the embedding.
+    """
+    query = " ".join(query.replace("\x00", " ").split())[:MAX_QUERY_CHARS]
+    if not query:
+        raise Invalid("The query is empty.", code="query_missing")
+    if not 1 <= k <= MAX_RESULTS:
+        raise Invalid(f"k must be from 1 to {MAX_RESULTS}.", code="k_invalid")
+    # Before the scope: no database connection is held while the model works.
+    vector = embed_texts([query], tenant_id=tenant_id).vectors[0]
+    words = query_terms(query)
+    parameters: dict[str, Any] = {
+        "tenant": tenant_id,
+        "vector": "[" + ",".join(f"{value:.7g}" for value in vector.tolist()) + "]",
+        "terms": words,
+        "collections": list(collections) if collections is not None else None,
+        "vector_limit": max(VECTOR_CANDIDATES, 2 * k),
+        "lexical_limit": max(LEXICAL_CANDIDATES, 2 * k),
+    }
+    with tenant_scope(tenant_id):
+        rows, stats = _candidates(parameters)
+    ranked = rank([_candidate(row) for row in rows], words, stats, rules, k=k)
+    by_id = {row[0]: row for row in rows}
+    passages = tuple(
+        _passage(tenant_id, by_id[item.key], item.score, item.cosine, item.lexical)  # type: ignore[index]
+        for item in ranked
+    )
+    return SearchResult(passages, tuple(words))
+
+
+def _candidates(parameters: dict[str, Any]) -> tuple[list[tuple[Any, ...]], CorpusStats]:
+    """Return the rows of all candidates and the statistics of the organisation's passages."""
+    within = "AND c.collection = ANY(%(collections)s::text[])" if parameters["collections"] is not None else ""
+    with connection.cursor() as cursor:
+        cursor.execute(_STATS, parameters)
+        passages, term_total = cursor.fetchone()
+        if not passages:
+            return [], CorpusStats(0, 0.0, {})
+        frequency = _frequencies(cursor, parameters)
+        cursor.execute(_NEAREST.format(collections=within), parameters)
+        ids = {row[0] for row in cursor.fetchall()}
+        rare = _rare_terms(frequency)
+        if rare:
+            parameters |= {"rare": tsquery_literal(rare), "any": tsquery_literal(list(frequency))}
+            cursor.execute(_WORDS.format(collections=within), parameters)
+            ids.update(row[0] for row in cursor.fetchall())
+        typos = _typos(cursor, parameters, frequency, within)
+        ids.update(typos)
+        cursor.execute(_DETAILS.format(), parameters | {"ids": list(ids)})
+        rows = [(*row[:13], {**row[13], **typos.get(row[0], {})}) for row in cursor.fetchall()]
+    return rows, CorpusStats(int(passages), float(term_total) / int(passages), frequency)
+
+
+def _frequencies(cursor: Any, parameters: dict[str, Any]) -> dict[str, int]:
+    cursor.execute(_FREQUENCIES, parameters)
+    return dict(cursor.fetchall())
+
+
+def _rare_terms(frequency: dict[str, int]) -> list[str]:
+    """The terms that tell most, as many as keep the passages to be ranked under a bound; at least one."""
+    chosen: list[str] = []
+    matches = 0
+    for term, count in sorted(((t, c) for t, c in frequency.items() if c), key=lambda pair: pair[1]):
+        if chosen and matches + count > RARE_MATCHES:
+            break
+        chosen.append(term)
+        matches += count
+    return chosen
+
+
+def _typos(
+    cursor: Any, parameters: dict[str, Any], frequency: dict[str, int], within: str
+) -> dict[uuid.UUID, dict[str, int]]:
+    """Passages with a word much like one that occurs nowhere (trigrams), counted as if it occurred once.
+
+    `frequency` is updated, so that such a word weighs like the one it is taken for.
+    """
+    unknown = [term for term, count in frequency.items() if not count and len(term) >= 4][:8]
+    if not unknown:
+        return {}
+    cursor.execute("SELECT set_config('pg_trgm.word_similarity_threshold', %s, true)", [str(TYPO_SIMILARITY)])
+    cursor.execute(_TYPOS.format(collections=within), parameters | {"unknown": unknown})
+    found: dict[uuid.UUID, dict[str, int]] = {}
+    for chunk_id, term in cursor.fetchall():
+        found.setdefault(chunk_id, {})[term] = 1
+        frequency[term] += 1
+    return found
+
+
+def _candidate(row: tuple[Any, ...]) -> Candidate:
+    return Candidate(
+        key=row[0],
+        cosine=float(row[12]),
+        counts=row[13],
+        length=row[11],
+        section=(row[1], row[7] or row[6]),
+        content=row[10],
+    )
+
+
+def _passage(tenant_id: uuid.UUID, row: tuple[Any, ...], score: float, cosine: float, lexical: float) -> Passage:
+    chunk_id, document_id, source_id, title, name, url, heading, anchor, text, ordinal, digest, *_ = row
+    if url:
+        link = f"{url}#{quote(anchor, safe='-._~!$&()*+,;=:@/?')}" if anchor else url
+    else:
+        link = passage_url(PassageRef(tenant_id, document_id, ordinal, digest))
+    return Passage(
+        chunk_id=chunk_id,
+        document_id=document_id,
+        source_id=source_id,
+        document=title,
+        source=name,
+        title=title,
+        heading=heading,
+        anchor=anchor,
+        url=link,
+        text=text,
+        score=score,
+        cosine=cosine,
+        lexical=lexical,
+    )
