@@ -111,7 +111,7 @@ export class Composer {
 
   requestDraft(instruction) {
     if (!this.conversationId) return;
-    if (this.draft.isShown() && this.draft.id) this.actions.draft({ type: this.draft.isRunning() ? "draft.cancel" : "draft.reject", draft_id: this.draft.id });
+    if (this.draft.isShown()) this.dropDraft();
     this.setPrivate(false);
     this.editing = null;
     this.draft.begin(instruction);
@@ -122,7 +122,7 @@ export class Composer {
 
   acceptDraft() {
     if (!this.draft.confirmAccept()) return;
-    this.actions.draft({ type: "draft.accept", draft_id: this.draft.id, conversation_id: this.conversationId });
+    this.actions.draft({ type: "draft.accept", draft_id: this.draft.id });
     this.draft.hide();
     this.box.focus();
   }
@@ -139,9 +139,16 @@ export class Composer {
   }
 
   rejectDraft() {
-    if (this.draft.id) this.actions.draft({ type: this.draft.isRunning() ? "draft.cancel" : "draft.reject", draft_id: this.draft.id });
+    this.dropDraft();
     this.draft.hide();
     this.box.focus();
+  }
+
+  dropDraft() {
+    const { id } = this.draft;
+    if (!id) return;
+    if (this.draft.isRunning()) this.actions.draft({ type: "draft.cancel", draft_id: id });
+    this.actions.draft({ type: "draft.reject", draft_id: id });
   }
 
   /** A draft frame from the socket; those of conversations that are no longer open are dropped. */

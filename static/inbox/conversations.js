@@ -145,14 +145,13 @@ export class Conversations {
     this.store.emit("timeline", frame.conversation_id);
   }
 
-  /** Tells the server that the open conversation was read; reading its messages is what marks it. */
+  /** Tells the server how far the open conversation was read. */
   seen() {
     clearTimeout(this.seenTimer);
     const id = this.store.openId;
     if (!id || document.visibilityState !== "visible") return;
     this.seenTimer = setTimeout(() => {
-      const last = this.store.timeline(id).lastSeq;
-      apiCall("GET", `/conversations/${id}/messages`, { query: { after_seq: Math.max(0, last - 1), limit: 1 } }).catch(() => {});
+      this.live.send({ type: "seen", conversation_id: id, seq: this.store.timeline(id).lastSeq });
       const item = this.store.conversations.get(id);
       if (item?.unread) this.store.conversationPut({ ...item, unread: 0 });
     }, 400);
@@ -185,6 +184,12 @@ export class Conversations {
     this.deliver(entry);
   }
 
+  /** A message that the server made of a draft. */
+  draftSent(message) {
+    this.messageTake(message.conversation_id, message);
+    this.store.emit("timeline", message.conversation_id);
+  }
+
   discard(entry) {
     const timeline = this.store.timeline(entry.conversationId);
     timeline.pending = timeline.pending.filter((other) => other !== entry);
@@ -209,13 +214,13 @@ export class Conversations {
     }
   }
 
-  /** After a lost connection: the list, the open conversation and its messages as they are now. */
+  /** After a lost connection: the list as it is now. The open conversation's messages come by subscribing again. */
   catchUp() {
     this.listLoad({ quiet: true });
     const id = this.store.openId;
     const timeline = id ? this.store.timeline(id) : null;
     if (!timeline?.loaded) return;
     timeline.streams.clear();
-    this.messagesAfter(id, timeline.lastSeq).catch(() => {});
+    this.store.emit("timeline", id);
   }
 }

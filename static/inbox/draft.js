@@ -75,9 +75,11 @@ export class DraftCard {
   }
 
   end(frame) {
+    if (frame.marks?.length) this.marks = [...frame.marks].sort((a, b) => a.start - b.start);
     if (frame.status === "done") {
       this.state = "done";
-      if (frame.text && frame.text !== this.stream.text) {
+      // Pieces can be missing after a lost connection; the stored text is then the right one.
+      if (frame.text && frame.text !== this.stream.text.trim()) {
         this.stream = new StreamText();
         this.stream.add(0, frame.text);
       }

@@ -2,16 +2,19 @@
 
 import { ReturningSocket, socketUrl } from "../js/lib/socket.js";
 
-/** Frames are handed to `handlers[type]`. Events: "up" {again}, "down", "refused". */
+/** Frames are handed to `handlers[type]`; `seqOf(id)` is the last message known. Events: "up" {again}, "down", "refused". */
 export class Live extends EventTarget {
-  constructor(handlers) {
+  constructor(handlers, seqOf) {
     super();
     this.handlers = handlers;
+    this.seqOf = seqOf;
     this.conversationId = "";
     this.connectedOnce = false;
     this.socket = new ReturningSocket(socketUrl("/ws/inbox"));
-    this.socket.addEventListener("open", () => this.opened());
-    this.socket.addEventListener("frame", (event) => this.handlers[event.detail.type]?.(event.detail));
+    this.socket.addEventListener("frame", (event) => {
+      if (event.detail.type === "welcome") this.opened();
+      else this.handlers[event.detail.type]?.(event.detail);
+    });
     this.socket.addEventListener("down", () => this.dispatchEvent(new CustomEvent("down")));
     this.socket.addEventListener("refused", (event) => this.dispatchEvent(new CustomEvent("refused", { detail: event.detail })));
   }
@@ -23,7 +26,7 @@ export class Live extends EventTarget {
   opened() {
     this.socket.confirm();
     this.send({ type: "subscribe", queue: true });
-    if (this.conversationId) this.send({ type: "subscribe", conversation_id: this.conversationId });
+    this.subscribe();
     this.dispatchEvent(new CustomEvent("up", { detail: { again: this.connectedOnce } }));
     this.connectedOnce = true;
   }
@@ -32,7 +35,14 @@ export class Live extends EventTarget {
     if (this.conversationId === conversationId) return;
     if (this.conversationId) this.send({ type: "unsubscribe", conversation_id: this.conversationId });
     this.conversationId = conversationId;
-    if (conversationId) this.send({ type: "subscribe", conversation_id: conversationId });
+    this.subscribe();
+  }
+
+  /** With the last known seq, the server sends what was missed by itself. */
+  subscribe() {
+    if (!this.conversationId) return;
+    const seq = this.seqOf(this.conversationId);
+    this.send({ type: "subscribe", conversation_id: this.conversationId, after_seq: seq || undefined });
   }
 
   send(frame) {

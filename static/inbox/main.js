@@ -40,6 +40,7 @@ async function begin() {
 class Console {
   constructor(store) {
     this.store = store;
+    this.sentDrafts = new Map();
     this.live = new Live({
       message: (frame) => this.work.messageArrived(frame),
       conversation: (frame) => store.conversationPut(frame.conversation),
@@ -51,9 +52,9 @@ class Console {
       "draft.mark": (frame) => this.composer.draftFrame(frame),
       "draft.end": (frame) => this.composer.draftFrame(frame),
       typing: (frame) => this.typingShow(frame),
-      presence: (frame) => this.presenceShow(frame),
+      "draft.decided": (frame) => this.draftDecided(frame),
       error: (frame) => this.problemShow(frame),
-    });
+    }, (id) => (store.timeline(id).loaded ? store.timeline(id).lastSeq : 0));
     this.work = new Conversations(store, this.live, { failed: (text, error) => this.failed(text, error) });
     this.list = new ListPane(part("list"), store, {
       open: (id) => this.open(id),
@@ -168,7 +169,6 @@ class Console {
       store.emit("open", id);
       this.live.watch(id);
       this.work.timelineLoad(id);
-      this.presence = [];
       if (push) this.addressPush();
     }
     this.paneSet("thread");
@@ -210,11 +210,10 @@ class Console {
     const mine = item.assignee?.id === this.store.me.id;
     const bot = item.handler === "bot";
     const resolved = item.status === "resolved";
-    const others = (this.presence || []).filter((person) => person.id !== this.store.me.id);
     const focusKey = document.activeElement?.dataset?.action;
     replace(head,
       iconButton("arrow-left", t("back_to_list"), { class: "btn btn--ghost btn--icon only-narrow", onClick: () => this.close() }),
-      h("div", { class: "grow" }, h("h1", { class: "head__title truncate" }, contactName(item, t)), h("div", { class: "head__sub truncate" }, resolved ? t("status_resolved") : bot ? t("bot_answers") : item.assignee ? t("assigned_to", { name: mine ? t("me") : item.assignee.name }) : t("needs_person_long"), others.length ? ` · ${t("also_here", { names: others.map((person) => person.name).join(", ") })}` : "")),
+      h("div", { class: "grow" }, h("h1", { class: "head__title truncate" }, contactName(item, t)), h("div", { class: "head__sub truncate" }, resolved ? t("status_resolved") : bot ? t("bot_answers") : item.assignee ? t("assigned_to", { name: mine ? t("me") : item.assignee.name }) : t("needs_person_long"))),
       bot && !resolved ? button("primary", "user", t("take_over"), "take", () => this.takeOver()) : null,
       !bot && !mine && !resolved ? button("primary", "user", t("assign_me"), "assign", () => this.assignMe()) : null,
       !bot && !resolved ? button("", "bot", t("give_back"), "give", () => this.giveBack()) : null,
@@ -238,7 +237,10 @@ class Console {
   send(id, text, { private: note, draft }) {
     if (draft) {
       const frame = draft.text.trim() === text ? { type: "draft.accept" } : { type: "draft.edit", text };
-      if (this.live.send({ ...frame, draft_id: draft.id, conversation_id: id })) return;
+      if (this.live.send({ ...frame, draft_id: draft.id })) {
+        this.sentDrafts.set(draft.id, { id, text });
+        return;
+      }
     }
     this.work.send(id, text, note);
   }
@@ -268,19 +270,24 @@ class Console {
   }
 
   typingShow(frame) {
-    if (frame.conversation_id !== this.store.openId || frame.user_id === this.store.me.id || frame.author?.id === this.store.me.id) return;
     const item = this.store.conversation();
-    this.thread.showTyping(frame.author?.name || frame.name || (item ? contactName(item, t) : t("role_contact")));
+    if (!item || frame.conversation_id !== item.id) return;
+    this.thread.showTyping(frame.role === "contact" ? contactName(item, t) : t("colleague"));
   }
 
-  presenceShow(frame) {
-    if (frame.conversation_id !== this.store.openId) return;
-    this.presence = frame.members || frame.people || [];
-    this.threadHeadRender();
+  draftDecided(frame) {
+    this.sentDrafts.delete(frame.draft_id);
+    if (frame.message) this.work.draftSent(frame.message);
   }
 
   problemShow(frame) {
-    if (frame.draft_id || String(frame.code || "").startsWith("draft")) this.composer.draft.fail(frame.code);
+    const sent = this.sentDrafts.get(frame.draft_id);
+    if (sent) {
+      // The draft could not be decided, for instance because it was still being written: the text goes as a reply.
+      this.sentDrafts.delete(frame.draft_id);
+      this.work.send(sent.id, sent.text, false);
+    } else if (this.composer.draft.isShown() && frame.conversation_id === this.store.openId) this.composer.draft.fail(frame.code);
+    else if (frame.draft_id) return;
     else toast(frame.message || t("load_failed"), { danger: true, closeLabel: t("close") });
   }
 

@@ -7,6 +7,8 @@ import { randomId } from "../../js/lib/ids.js";
 const OUTBOX_LIMIT = 50;
 const TYPING_EVERY_MS = 3000;
 const RETRY_SENDING_MS = 15_000;
+/** Refusals that pass by themselves: the message stays in the outbox and is sent again. */
+const PASSING = new Set(["unavailable", "busy", "rate_limited", "deadline_exceeded"]);
 
 /**
  * Events (detail): "state" {state: connecting|online|offline|refused, code}, "welcome" {first}, "message" {message},
@@ -29,7 +31,7 @@ export class WidgetConnection extends EventTarget {
     this.socket.addEventListener("open", () => this.hello());
     this.socket.addEventListener("frame", (event) => this.receive(event.detail));
     this.socket.addEventListener("down", (event) => this.emit("state", { state: "offline", ...event.detail }));
-    this.socket.addEventListener("refused", (event) => this.emit("state", { state: "refused", ...event.detail }));
+    this.socket.addEventListener("refused", (event) => this.onRefused(event.detail));
   }
 
   start() {
@@ -203,13 +205,30 @@ export class WidgetConnection extends EventTarget {
 
   onError(frame) {
     const entry = this.outbox.find((item) => item.client_id === frame.client_id);
+    if (entry && PASSING.has(frame.code)) {
+      setTimeout(() => this.deliverAll(), 1000 * (frame.retry_after_s || 2));
+      return;
+    }
     if (entry) {
       entry.failed = true;
       this.storage.set("outbox", this.outbox);
       this.emit("undelivered", { entry, code: frame.code, message: frame.message });
       return;
     }
+    if (frame.code === "identity_invalid") this.identityRefused = true;
     this.emit("problem", { code: frame.code, message: frame.message });
+  }
+
+  /** A wrong proof of identity must not close the chat for good: the visitor goes on without one. */
+  onRefused(detail) {
+    if (this.identityRefused) {
+      this.identityRefused = false;
+      this.identity = null;
+      this.storage.set("identity", null);
+      this.start();
+      return;
+    }
+    this.emit("state", { state: "refused", ...detail });
   }
 
   emit(name, detail) {

@@ -101,15 +101,16 @@ listen(connection, {
     if (state !== "failed" || message) return;
     view.showNotice(code === "busy" ? t("reply_busy") : t("reply_failed"), { label: t("talk_to_person"), run: () => view.actions.person() });
   },
-  typing: (frame) => { if (frame.role !== "contact") view.showTyping(frame.name || frame.author?.name); },
+  typing: (frame) => { if (frame.role !== "contact") view.showTyping(view.personName); },
   status: statusShow,
   problem({ code }) {
     if (code === "rate_limited") view.showNotice(t("error_rate_limited"));
   },
 });
 
-function statusShow({ status, handler, assignee }) {
-  if (handler === "person") view.setPerson(assignee ? "person" : "waiting", assignee?.name);
+function statusShow({ status, handler }) {
+  // Who the person is, an agent's message tells; until one comes the visitor is waiting.
+  if (handler === "person" && view.person !== "person") view.setPerson("waiting");
   else if (handler === "bot") view.setPerson("bot");
   if (status === "resolved") view.showCsat();
   else if (status) view.dropCsat();
