@@ -1,8 +1,8 @@
 """The only outbound HTTP client: for addresses that people and documents name.
 
 Every name is resolved here, every address it has must be public, and the connection is made to a checked address, so a
-name that changes its mind between check and connect gains nothing. Redirects pass the same gate. All refusals look alike,
-or the answers would map the network behind us.
+name that changes its mind between check and connect gains nothing. Redirects pass the same gate. All refusals look
+alike, or the answers would map the network behind us.
 """
 
 from __future__ import annotations
@@ -83,8 +83,8 @@ def fetch(url: str, *, max_bytes: int, timeout_s: float = TOTAL_TIMEOUT_S) -> Fe
     """GET `url`, following at most five redirects, each of them checked like the first.
 
     Limits:  `max_bytes` of body, before and after decompression; `timeout_s` seconds in all.
-    Errors:  Invalid "address_refused"; TooLarge; DeadlineExceeded; Unavailable "fetch_failed" (connection, TLS, protocol,
-             too many redirects). Every HTTP status is returned, not raised.
+    Errors:  Invalid "address_refused"; TooLarge; DeadlineExceeded; Unavailable "fetch_failed" (connection, TLS,
+             protocol, too many redirects). Every HTTP status is returned, not raised.
     """
     deadline = time.monotonic() + timeout_s
     for _ in range(MAX_REDIRECTS + 1):
@@ -111,15 +111,26 @@ def egress_request(
 
 
 def url_check(url: str) -> str:
-    """Return `url` in canonical form when its scheme and host may be named at all; nothing is resolved or sent.
+    """Return `url` in canonical form when it may be named at all; nothing is resolved or sent.
 
-    Raises Invalid "address_refused". For early answers to people: the check that counts is made when connecting.
+    Raises Invalid "address_refused" for what can be judged by reading: scheme, host form, literal addresses, ports.
+    For early answers to people: the check that counts is made when connecting.
     """
-    return urlunsplit(_parse(url))
+    parts = _parse(url)
+    port = parts.port or (443 if parts.scheme == "https" else 80)
+    try:
+        literal = ip_address(parts.hostname or "")
+    except ValueError:
+        if port not in PORTS and not _allowed_networks():
+            raise refused() from None
+    else:
+        if not address_allowed(literal, port):
+            raise refused()
+    return urlunsplit(parts)
 
 
 def address_allowed(address: Address, port: int) -> bool:
-    """Return whether a connection to `address` and `port` is allowed: public and a web port, or in EGRESS_ALLOW_CIDRS."""
+    """Return whether `address` may be connected to: public and a web port, or inside EGRESS_ALLOW_CIDRS."""
     if isinstance(address, IPv6Address) and address.ipv4_mapped is not None:
         address = address.ipv4_mapped
     if any(address.version == net.version and address in net for net in _allowed_networks()):
@@ -234,7 +245,7 @@ class _DeadlineStream(httpcore.NetworkStream):
 
 @dataclass(slots=True)
 class _PinnedBackend(httpcore.NetworkBackend):
-    """Connects to addresses that were checked in the same breath. TLS and Host keep the name: they come from the URL."""
+    """Connects to addresses checked in the same breath. TLS and Host keep the name: they come from the URL."""
 
     deadline: float
     inner: httpcore.SyncBackend = field(default_factory=httpcore.SyncBackend)
