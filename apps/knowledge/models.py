@@ -9,7 +9,7 @@ from django.db.models.functions import Cast
 from pgvector.django import HnswIndex, VectorField
 
 from apps.core.bases import TenantModel
-from apps.knowledge.types import SourceKind, SourceStatus
+from apps.knowledge.types import SourceKind
 
 EMBEDDING_DIMENSIONS = 384
 
@@ -25,8 +25,8 @@ class Source(TenantModel):
     kind = models.CharField(max_length=8, choices=[(kind.value, kind.value) for kind in SourceKind])
     name = models.CharField(max_length=300)
     url = models.CharField(max_length=2000, blank=True)
-    collection = models.SlugField(max_length=60, default="default")
-    status = models.CharField(max_length=8, default=SourceStatus.QUEUED)
+    collection = models.CharField(max_length=60, default="default")
+    status = models.CharField(max_length=8, default="queued")
     error_code = models.CharField(max_length=60, blank=True)
     error_message = models.CharField(max_length=500, blank=True)
     problems = models.JSONField(default=list)
@@ -84,7 +84,7 @@ class Chunk(TenantModel):
 
     document = models.ForeignKey(Document, on_delete=models.CASCADE, related_name="chunks", db_constraint=False)
     source_id = models.UUIDField()
-    collection = models.SlugField(max_length=60)
+    collection = models.CharField(max_length=60)
     ordinal = models.IntegerField()
     heading = models.CharField(max_length=2000, blank=True)
     anchor = models.CharField(max_length=500, blank=True)
