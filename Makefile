@@ -36,7 +36,7 @@ check: $(DEV_STAMP)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy nlpsuite apps
 	$(BIN)/lint-imports
-	$(BIN)/python manage.py makemigrations --check --dry-run
+	DB_ROLE=app_owner $(BIN)/python manage.py makemigrations --check --dry-run
 	PUBLIC_URL=https://check.example $(BIN)/python manage.py check --deploy --fail-level WARNING
 	$(BIN)/python manage.py openapi --check
 

@@ -10,7 +10,7 @@ from django.utils.text import slugify
 
 from apps.core.errors import Conflict, Invalid, NotFound
 from apps.core.tenancy import tenant_scope
-from apps.events.services import audit_record
+from apps.events.services import audit_record, events_forget
 from apps.tenants.models import Organization
 from apps.tenants.selectors import organization_info
 from apps.tenants.types import SETTINGS, OrganizationInfo
@@ -47,6 +47,10 @@ def organization_settings_update(*, tenant_id: uuid.UUID, values: dict[str, Any]
 
 
 def organization_delete(*, tenant_id: uuid.UUID) -> None:
-    """Delete the organisation and, by the database's cascades, every row that belongs to it."""
+    """Delete the organisation, its events and, by the database's cascades, every row that belongs to it.
+
+    The audit trail stays: who deleted what must outlive what was deleted.
+    """
     with tenant_scope(tenant_id):
+        events_forget()
         Organization.objects.filter(id=tenant_id)._raw_delete("default")

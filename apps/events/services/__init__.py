@@ -2,7 +2,7 @@
 
 from apps.events.services.dispatch import dispatch_due, handlers_of, on
 from apps.events.services.hints import conversation_group, hint_send, hint_send_async, queue_group
-from apps.events.services.record import NOTIFY_CHANNEL, audit_record, event_record
+from apps.events.services.record import NOTIFY_CHANNEL, audit_record, event_record, events_forget
 
 __all__ = [
     "NOTIFY_CHANNEL",
@@ -10,6 +10,7 @@ __all__ = [
     "conversation_group",
     "dispatch_due",
     "event_record",
+    "events_forget",
     "handlers_of",
     "hint_send",
     "hint_send_async",

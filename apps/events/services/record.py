@@ -34,6 +34,12 @@ def audit_record(*, action: str, actor: str, target: str = "", data: dict[str, A
     AuditEntry.objects.create(action=action, actor=actor[:80], target=target[:120], data=data or {})
 
 
+def events_forget() -> None:
+    """Delete every event of the open scope's organisation, and what waits in the outbox for it."""
+    OutboxEntry.objects.filter(tenant_id=_tenant()).delete()
+    Event.objects.all().delete()
+
+
 def _tenant() -> uuid.UUID:
     tenant_id = current_tenant_id()
     if tenant_id is None:

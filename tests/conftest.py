@@ -1,0 +1,169 @@
+"""Fixtures of all tests: the database as the unprivileged role, tenants, clients, and the running product."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from django.conf import settings
+from django.db import connection, connections
+from django.test import Client, TransactionTestCase
+
+from nlpsuite.settings import env
+from nlpsuite.settings.parts.database import OWNER_ROLE
+from tests.stack import Stack
+
+
+def _as_owner(work: Any) -> Any:
+    """Run `work` on the default connection as the owner role, and give the connection back to the runtime role."""
+    database = connections["default"]
+    kept = {name: database.settings_dict[name] for name in ("USER", "PASSWORD")}
+    database.close_pool()
+    database.settings_dict.update(USER=OWNER_ROLE, PASSWORD=env.secrets_read()["pg_owner"])
+    try:
+        return work(database)
+    finally:
+        database.close()
+        database.close_pool()
+        database.settings_dict.update(kept)
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(django_db_blocker: Any) -> Iterator[None]:
+    """Create and migrate the test database as the owner; tests run as the runtime role."""
+    with django_db_blocker.unblock():
+        old_name = connection.settings_dict["NAME"]
+        _as_owner(lambda database: database.creation.create_test_db(verbosity=0, autoclobber=True))
+        yield
+        connection.close()
+        connection.close_pool()
+        _as_owner(lambda database: database.creation.destroy_test_db(old_name, verbosity=0))
+
+
+def _truncate(self: TransactionTestCase) -> None:
+    """The runtime role may not TRUNCATE: tests that commit are cleaned by the owner."""
+
+    def work(database: Any) -> None:
+        with database.cursor() as cursor:
+            names = [n for n in database.introspection.table_names(cursor) if n != "django_migrations"]
+            cursor.execute("TRUNCATE " + ", ".join(f'"{n}"' for n in names) + " RESTART IDENTITY CASCADE")
+
+    connection.close()
+    _as_owner(work)
+
+
+TransactionTestCase._fixture_teardown = _truncate  # type: ignore[method-assign]
+
+
+@pytest.fixture(autouse=True)
+def _fast_passwords(settings: Any) -> None:
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+
+
+def _make_tenant(name: str) -> Any:
+    from apps.tenants.services import organization_create
+
+    return organization_create(name=name, slug=name.lower())
+
+
+@pytest.fixture
+def tenant(db: None) -> Any:
+    """Organisation A."""
+    return _make_tenant("Acme")
+
+
+@pytest.fixture
+def other_tenant(db: None) -> Any:
+    """Organisation B, whose rows A must never see."""
+    return _make_tenant("Borealis")
+
+
+class ApiClient:
+    """A client of /api/v1 with a bearer key."""
+
+    def __init__(self, secret: str) -> None:
+        self.secret = secret
+        self._client = Client(headers={"Authorization": f"Bearer {secret}", "Host": "127.0.0.1"})
+
+    def request(self, method: str, path: str, body: Any = None, **headers: str) -> Any:
+        extra: dict[str, Any] = {"headers": {**self._client.headers, **headers}} if headers else {}
+        call = getattr(self._client, method.lower())
+        url = path if path.startswith(("/v1", "/tei", "/libre")) else f"/api/v1{path}"
+        if body is None:
+            return call(url, **extra)
+        return call(url, body, content_type="application/json", **extra)
+
+    def get(self, path: str, **headers: str) -> Any:
+        return self.request("GET", path, **headers)
+
+    def post(self, path: str, body: Any = None, **headers: str) -> Any:
+        return self.request("POST", path, {} if body is None else body, **headers)
+
+    def patch(self, path: str, body: Any, **headers: str) -> Any:
+        return self.request("PATCH", path, body, **headers)
+
+    def delete(self, path: str, **headers: str) -> Any:
+        return self.request("DELETE", path, **headers)
+
+
+def _client_of(tenant: Any) -> ApiClient:
+    from apps.accounts.services import api_key_create
+
+    return ApiClient(api_key_create(tenant_id=tenant.id, name="test")[1])
+
+
+@pytest.fixture
+def api(tenant: Any) -> ApiClient:
+    """A client with every scope of organisation A."""
+    return _client_of(tenant)
+
+
+@pytest.fixture
+def other_api(other_tenant: Any) -> ApiClient:
+    """A client with every scope of organisation B."""
+    return _client_of(other_tenant)
+
+
+@pytest.fixture
+def member(tenant: Any) -> Any:
+    """An owner of organisation A."""
+    from apps.accounts.services import member_create
+
+    return member_create(
+        tenant_id=tenant.id, email="owner@acme.example", name="Owner", role="owner", password="a long password"
+    )
+
+
+@pytest.fixture
+def inbox(tenant: Any) -> Any:
+    """An inbox of organisation A."""
+    from apps.conversations.services import inbox_create
+
+    return inbox_create(tenant_id=tenant.id, name="Website", allowed_origins=["https://shop.example"])
+
+
+@pytest.fixture
+def other_inbox(other_tenant: Any) -> Any:
+    """An inbox of organisation B."""
+    from apps.conversations.services import inbox_create
+
+    return inbox_create(tenant_id=other_tenant.id, name="Elsewhere")
+
+
+@pytest.fixture(autouse=True)
+def _empty_redis(request: pytest.FixtureRequest) -> None:
+    """Rate limits and permits of one test do not reach the next."""
+    if "db" in request.fixturenames or "transactional_db" in request.fixturenames:
+        import redis
+
+        redis.Redis.from_url(settings.REDIS_URL).flushdb()
+
+
+@pytest.fixture(scope="session")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """The whole product, as `manage.py up` starts it, with the real models."""
+    running = Stack(tmp_path_factory.mktemp("stack"))
+    running.start()
+    yield running
+    running.stop()

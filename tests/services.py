@@ -1,0 +1,55 @@
+"""pytest plugin, loaded before Django: PostgreSQL and Valkey of this test run, on sockets in a folder of their own."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+_home = Path(tempfile.mkdtemp(prefix="nlpsuite-tests-"))
+_home.chmod(0o711)  # PostgreSQL's system user passes through
+for name in ("DATABASE_URL", "REDIS_URL", "PUBLIC_URL", "SECRET_KEY", "STORAGE_URL", "HOST", "EGRESS_ALLOW_CIDRS"):
+    os.environ.pop(name, None)
+os.environ.update(
+    DATA_DIR=str(_home / "data"),
+    DJANGO_SETTINGS_MODULE="nlpsuite.settings.base",
+    PORT="8899",
+    TOKENIZERS_PARALLELISM="false",
+    HF_HUB_OFFLINE="1",
+)
+
+from nlpsuite.settings import env  # noqa: E402
+from nlpsuite.supervisor import postgres, process, valkey  # noqa: E402
+
+_children: list[process.Child] = []
+
+
+def _start() -> None:
+    env.DATA_DIR.mkdir(mode=0o711, parents=True)
+    env.RUN_DIR.mkdir(mode=0o711, parents=True, exist_ok=True)
+    secrets = env.secrets_ensure()
+    cache = valkey.child(env.DATA_DIR, env.RUN_DIR / "valkey.sock")
+    cluster = postgres.locate(env.DATA_DIR, env.RUN_DIR)
+    postgres.initialise(cluster, secrets["pg_superuser"])
+    server = postgres.child(cluster)
+    # The data lives as long as the run: durability to disk would only slow it.
+    server.command = [*server.command, "-c", "fsync=off", "-c", "full_page_writes=off"]
+    for child in (cache, server):
+        process.start(child, lambda role, line: None)
+        _children.append(child)
+    postgres.wait_ready(cluster, secrets["pg_superuser"])
+    postgres.provision(cluster, secrets, create_databases=True)
+    valkey.wait_ready(env.RUN_DIR / "valkey.sock")
+
+
+def _stop() -> None:
+    process.stop(_children, patience_s=10)
+    if env.RUN_DIR.is_relative_to(_home) or env.RUN_DIR.name.startswith("nlpsuite-"):
+        shutil.rmtree(env.RUN_DIR, ignore_errors=True)
+    shutil.rmtree(_home, ignore_errors=True)
+
+
+_start()
+atexit.register(_stop)
