@@ -98,21 +98,24 @@ class Word:
 
 @dataclass(frozen=True)
 class Analysis:
-    """Everything about a sentence or window that has to agree. `limits` pairs a cue with its clause."""
+    """Everything about a sentence or window that has to agree.
+
+    `limits` pairs a cue with its clause; `bare_negation` tells of a clause that only negates ("or is not").
+    """
 
     words: tuple[Word, ...]
     limits: tuple[tuple[str, int], ...]
     size: int
     clauses: int
     terms: frozenset[str]
-    open_clauses: frozenset[int]
+    bare_negation: bool = False
 
 
 def analyse(text: str) -> Analysis:
     """Return the analysis of one sentence: one pass over its tokens, clause by clause."""
     text = _plain(text)
     found = tokens(text)
-    clauses, opened = _clauses(text, found)
+    clauses = _clauses(text, found)
     scopes = _scopes(found, clauses)
     asides = _asides(text, found)
     words: list[Word] = []
@@ -130,14 +133,15 @@ def analyse(text: str) -> Analysis:
             lead = before in MODAL or before in ("to", "please")
             words.append(Word(form, token.raw, kind, index, clauses[index], 0, negated, modal, lead, asides[index]))
     terms = frozenset(form for word in words for form in (word.form, *parts(word.form)))
-    return Analysis(tuple(words), tuple(limits), len(found), max(clauses, default=0) + 1, terms, opened)
+    worded = {word.clause for word in words}
+    bare = any(_low(t) in NEGATION and c not in worded for t, c in zip(found, clauses, strict=True))
+    return Analysis(tuple(words), tuple(limits), len(found), max(clauses, default=0) + 1, terms, bare)
 
 
 def join(analyses: Sequence[Analysis]) -> Analysis:
     """Return the analysis of consecutive sentences as one window."""
     words: list[Word] = []
     limits: list[tuple[str, int]] = []
-    opened: set[int] = set()
     size = clauses = 0
     for number, one in enumerate(analyses):
         words += [
@@ -151,11 +155,10 @@ def join(analyses: Sequence[Analysis]) -> Analysis:
             for word in one.words
         ]
         limits += [(cue, clause + clauses) for cue, clause in one.limits]
-        opened |= {clause + clauses for clause in one.open_clauses}
         size += one.size + 1
         clauses += one.clauses
     terms = frozenset[str]().union(*(one.terms for one in analyses))
-    return Analysis(tuple(words), tuple(limits), size, clauses, terms, frozenset(opened))
+    return Analysis(tuple(words), tuple(limits), size, clauses, terms, any(one.bare_negation for one in analyses))
 
 
 def has_negation(text: str) -> bool:
@@ -177,20 +180,17 @@ def _plain(text: str) -> str:
     return _ONE_UNIT.sub("1", re.sub(r"[*`\"]{1,3}", "", text))
 
 
-def _clauses(text: str, found: list[Token]) -> tuple[list[int], frozenset[int]]:
-    """Number the clause of each token; also return the clauses that open after a mark, not after a word."""
+def _clauses(text: str, found: list[Token]) -> list[int]:
+    """Number the clause of each token: a mark or a word such as "but" opens a new one."""
     numbers: list[int] = []
-    opened = {0}
     clause = last = 0
     for token in found:
-        if numbers and _CLAUSE_BREAK.search(text[last : token.start + 1]):
-            clause += 1
-            opened.add(clause)
-        elif numbers and _low(token) in _CLAUSE_WORDS:
+        marked = _CLAUSE_BREAK.search(text[last : token.start + 1])
+        if numbers and (marked or _low(token) in _CLAUSE_WORDS):
             clause += 1
         numbers.append(clause)
         last = token.end
-    return numbers, frozenset(opened)
+    return numbers
 
 
 def _asides(text: str, found: list[Token]) -> list[int]:

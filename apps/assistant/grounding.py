@@ -281,7 +281,7 @@ def compare(claim: Analysis, window: Analysis, heading: frozenset[str] = frozens
     return (
         _order(candidates, places, window)
         or _figures(claim, pairs, window)
-        or _polarity(pairs)
+        or _polarity(claim, pairs)
         or _limits(claim, window, pairs)
         or _dropped(places, window)
     )
@@ -336,14 +336,18 @@ def _step(before: int, place: int) -> float:
 
 
 def _order(candidates: Sequence[tuple[Word, list[int]]], places: Sequence[int], window: Analysis) -> str:
-    """Words of one clause keep their order and come from one sentence; whole clauses may change places once."""
+    """Words of one clause keep their order and come from one sentence; a sentence's clauses may change places once."""
     moved = 0
+    drawn: Counter[int] = Counter(window.words[place].sentence for place in places)
+    if len(drawn) > 1 and min(drawn.values()) < 2:
+        return "order"
     for i in range(1, len(places)):
         first, second = candidates[i - 1][0], candidates[i][0]
-        apart = window.words[places[i]].sentence != window.words[places[i - 1]].sentence
+        before, place = window.words[places[i - 1]], window.words[places[i]]
+        apart = before.sentence != place.sentence
         if places[i] > places[i - 1] and not (apart and first.clause == second.clause):
             continue
-        if first.clause == second.clause or window.words[places[i]].clause == window.words[places[i - 1]].clause:
+        if apart or first.clause == second.clause or before.clause == place.clause:
             return "order"
         moved += 1
     return "order" if moved > 1 else ""
@@ -361,7 +365,9 @@ def _figures(claim: Analysis, pairs: Sequence[tuple[Word, Word]], window: Analys
     return ""
 
 
-def _polarity(pairs: Sequence[tuple[Word, Word]]) -> str:
+def _polarity(claim: Analysis, pairs: Sequence[tuple[Word, Word]]) -> str:
+    if claim.bare_negation:
+        return "negation"
     for word, place in pairs:
         if word.negated != place.negated:
             return "negation"
@@ -380,7 +386,8 @@ def _instruction(word: Word, place: Word) -> bool:
 
 def _limits(claim: Analysis, window: Analysis, pairs: Sequence[tuple[Word, Word]]) -> str:
     clauses = {place.clause for _, place in pairs}
-    have = Counter(cue for cue, clause in window.limits if clause in clauses)
+    wordless = set(range(min(clauses), max(clauses) + 2)) - {w.clause for w in window.words}
+    have = Counter(cue for cue, clause in window.limits if clause in clauses | wordless)
     if have != Counter(cue for cue, _ in claim.limits):
         return "limit"
     used = {place.sentence for _, place in pairs}

@@ -121,7 +121,7 @@ class Bench:
         near = [self.passages[i] for i in order[:40]]
         if case.kind == "other section":
             near = [p for p in near if case.sentence[:60] not in p.text and case.sentence[-60:] not in p.text]
-        chosen = [*own[:6], *[p for p in near if p not in own][:4]]
+        chosen = [*own, *[p for p in near if p not in own][:4]]
         return GroundingContext([PassageText(p.text, p.heading) for p in chosen], embed)
 
 
