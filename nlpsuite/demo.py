@@ -15,10 +15,11 @@ from apps.conversations.services import inbox_create
 from apps.core.errors import Unavailable
 from apps.inference.services import default_model, engine_ready
 from apps.knowledge.selectors import source_get
-from apps.knowledge.services import source_create_from_paths, source_create_from_text
+from apps.knowledge.services import source_create_from_files, source_create_from_text
 from apps.tenants.selectors import organization_demo
 from apps.tenants.services import organization_create
 from django.conf import settings
+from django.core.files import File
 
 from nlpsuite.settings.parts.security import BASE_URL
 
@@ -93,14 +94,18 @@ def _wait_models(say: Callable[[str], Any]) -> None:
 
 def _ingest_guide(tenant_id: Any, say: Callable[[str], Any]) -> None:
     paths = sorted((settings.BASE_DIR / "docs" / "guide").glob("*.md"))
-    ids = [source_create_from_paths(tenant_id=tenant_id, paths=[path], actor="system:seed") for path in paths]
-    _wait_sources(tenant_id, [i for group in ids for i in group], say)
+    made = []
+    for path in paths:
+        with path.open("rb") as handle:
+            upload = File(handle, name=path.name)
+            made.append(source_create_from_files(tenant_id=tenant_id, files=[upload], actor="system:seed").id)
+    _wait_sources(tenant_id, made, say)
 
 
 def _ingest_text(tenant_id: Any, say: Callable[[str], Any]) -> None:
     text = "Quarry Goods ships stone tiles on pallets. Pallets leave the yard every Tuesday and Friday before noon."
     made = source_create_from_text(tenant_id=tenant_id, title="Shipping", text=text, actor="system:seed")
-    _wait_sources(tenant_id, [made], say)
+    _wait_sources(tenant_id, [made.id], say)
 
 
 def _wait_sources(tenant_id: Any, ids: list[Any], say: Callable[[str], Any]) -> None:

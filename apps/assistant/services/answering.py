@@ -25,7 +25,6 @@ from apps.assistant.text import Sentence, SentenceBuffer
 from apps.assistant.types import Answer, Question
 from apps.core.errors import Cancelled
 from apps.inference.services import default_model, embed_texts, generate_stream
-from apps.knowledge.services import passage_link
 from apps.knowledge.types import Passage
 from apps.tenants.selectors import organization_settings
 
@@ -169,7 +168,7 @@ class AnswerRun:
         self._text += piece
         if "first_release" not in self.timings_ms:
             self._mark("first_release")
-        self._note({"decision": "answer", "citation": citation_of(passage, tenant_id=self.question.tenant_id)})
+        self._note({"decision": "answer", "citation": citation_of(passage)})
         self._release(piece)
 
     def _say(self, decision: Decision, name: str) -> Answer:
@@ -181,7 +180,7 @@ class AnswerRun:
 
     def _finish(self, decision: Decision, text: str, cited: Sequence[Passage]) -> Answer:
         self._mark("total")
-        citations = [citation_of(p, tenant_id=self.question.tenant_id) for p in cited]
+        citations = [citation_of(p) for p in cited]
         why = {
             "confidence": round(float(decision.confidence), 3),
             "query": getattr(self, "query", self.question.text),
@@ -191,7 +190,7 @@ class AnswerRun:
                     "heading": p.heading,
                     "score": round(float(p.score), 3),
                     "text": p.text[:600],
-                    "url": passage_link(tenant_id=self.question.tenant_id, passage=p),
+                    "url": p.url,
                 }
                 for p in self.passages[:PROMPTED]
             ],
@@ -214,7 +213,7 @@ def heading_path(passage: Passage) -> str:
     return " › ".join(part for part in (passage.title, passage.heading) if part)
 
 
-def citation_of(passage: Passage, *, tenant_id: Any) -> dict[str, Any]:
+def citation_of(passage: Passage) -> dict[str, Any]:
     """Return the citation as it is stored with the message and shown as a link."""
     return {
         "document": passage.document,
@@ -223,5 +222,5 @@ def citation_of(passage: Passage, *, tenant_id: Any) -> dict[str, Any]:
         "anchor": passage.anchor,
         "quote": passage.text[:300],
         "score": round(float(passage.score), 3),
-        "url": passage_link(tenant_id=tenant_id, passage=passage),
+        "url": passage.url,
     }

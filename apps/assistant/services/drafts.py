@@ -168,7 +168,7 @@ class _DraftRun:
         self.marks.append(mark)
         self.writer.mark(mark)
         if check.supported and check.passage is not None:
-            citation = citation_of(passages[check.passage], tenant_id=self.ctx.tenant_id)
+            citation = citation_of(passages[check.passage])
             if citation not in self.citations:
                 self.citations.append(citation)
         return check
