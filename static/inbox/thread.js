@@ -22,6 +22,13 @@ export class ThreadPane {
     this.live = h("ol", { class: "thread__log thread__log--live" });
     this.typing = h("div", { class: "thread__typing", role: "status" });
     replace(root, h("div", { class: "thread__column" }, this.top, this.log, this.live, this.typing));
+    // The composer grows over the thread: who was reading the end goes on reading the end.
+    let height = 0;
+    new ResizeObserver(() => {
+      const grew = height - root.clientHeight;
+      height = root.clientHeight;
+      if (grew > 0 && this.nearEnd(grew)) root.scrollTop = root.scrollHeight;
+    }).observe(root);
     store.addEventListener("timeline", (event) => { if (event.detail === store.openId) this.schedule(); });
     store.addEventListener("open", () => this.schedule());
   }
@@ -103,8 +110,8 @@ export class ThreadPane {
     this.typingTimer = setTimeout(() => replace(this.typing), 4000);
   }
 
-  nearEnd() {
-    return this.root.scrollHeight - this.root.scrollTop - this.root.clientHeight < NEAR_END_PX;
+  nearEnd(allowance = 0) {
+    return this.root.scrollHeight - this.root.scrollTop - this.root.clientHeight < NEAR_END_PX + allowance;
   }
 
   /** Keeps the reading position when older messages are put above it. */

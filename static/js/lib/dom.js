@@ -46,6 +46,7 @@ export function iconButton(name, label, props = {}) {
 export function initials(name) {
   const words = String(name || "").trim().split(/\s+/).filter(Boolean);
   if (!words.length) return "?";
+  if (/\p{Script=Han}|\p{Script=Hangul}|\p{Script=Hiragana}|\p{Script=Katakana}/u.test(words[0])) return [...words[0]][0];
   const first = [...words[0]][0];
   return words.length > 1 ? first + [...words[words.length - 1]][0] : [...words[0]].slice(0, 2).join("");
 }

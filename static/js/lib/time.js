@@ -17,7 +17,7 @@ export function exactTime(value) {
 }
 
 export function clockTime(value) {
-  return new Intl.DateTimeFormat(languageNow(), { hour: "2-digit", minute: "2-digit" }).format(new Date(value));
+  return new Intl.DateTimeFormat(languageNow(), { hour: "numeric", minute: "2-digit" }).format(new Date(value));
 }
 
 export function dayName(value) {

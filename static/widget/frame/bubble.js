@@ -12,8 +12,8 @@ export function messageElement(message, { botName, onRate } = {}) {
   const item = h("li", { class: `msg msg--${mine ? "mine" : message.role}`, dataset: { id: message.id, author: authorKey(message) } });
   if (!mine) item.append(authorLine(message, botName));
   const bubble = h("div", { class: "bubble", dir: "auto", title: exactTime(message.created_at) });
-  if (mine) bubble.append(h("span", { class: "sr-only" }, `${t("you")}: `));
   bubble.append(formatText(message.text, { citations: message.citations || [] }));
+  if (mine) item.append(h("span", { class: "sr-only" }, `${t("you")}: `));
   item.append(bubble);
   if (message.citations?.length) item.append(sourceList(message.citations));
   if (message.role === "bot" && onRate && message.decision !== "handoff") item.append(ratingRow(onRate));
@@ -34,9 +34,9 @@ function authorLine(message, botName) {
 /** What the visitor wrote and the server has not acknowledged yet. */
 export function pendingElement(entry, { onRetry }) {
   const item = h("li", { class: "msg msg--mine msg--pending", dataset: { client: entry.client_id } });
-  const bubble = h("div", { class: "bubble", dir: "auto" }, h("span", { class: "sr-only" }, `${t("you")}: `), formatText(entry.text));
+  const bubble = h("div", { class: "bubble", dir: "auto" }, formatText(entry.text));
   const state = h("div", { class: "delivery" });
-  item.append(bubble, state);
+  item.append(h("span", { class: "sr-only" }, `${t("you")}: `), bubble, state);
   pendingMark(item, entry, { onRetry });
   return item;
 }

@@ -52,7 +52,7 @@ export class ChatView {
 
   headElement() {
     const letter = [...this.config.name][0] || "?";
-    const close = iconButton("x", t("close"), { class: "head__close", onClick: () => this.actions.close() });
+    const close = iconButton("x", t("close"), { class: "btn btn--ghost btn--icon head__close", onClick: () => this.actions.close() });
     return h("header", { class: "head" }, h("div", { class: "head__mark", "aria-hidden": "true" }, letter), h("div", { class: "grow" }, h("h1", { class: "head__name truncate" }, this.config.name), this.subtitle), this.config.embedded ? close : null);
   }
 
