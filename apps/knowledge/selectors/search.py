@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import uuid
 from collections.abc import Sequence
 from typing import Any
@@ -44,7 +45,8 @@ ORDER BY ts_rank_cd(c.search, %(any)s::tsquery, 1) DESC LIMIT %(lexical_limit)s
 _TYPOS = """
 SELECT c.id, w.term FROM unnest(%(unknown)s::text[]) AS w(term)
 CROSS JOIN LATERAL (SELECT c.id FROM knowledge_chunk c
-                    WHERE c.tenant_id = %(tenant)s AND w.term <%% c.text {collections} LIMIT 8) AS c
+                    WHERE c.tenant_id = %(tenant)s AND w.term <%% c.text {collections}
+                    ORDER BY c.embedding <=> %(vector)s::vector LIMIT 8) AS c
 """
 _DETAILS = """
 SELECT c.id, c.document_id, c.source_id, d.title, d.name, d.url, c.heading, c.anchor, c.text, c.ordinal, c.text_sha256,
@@ -115,7 +117,7 @@ def _candidates(parameters: dict[str, Any]) -> tuple[list[tuple[Any, ...]], Corp
         typos = _typos(cursor, parameters, frequency, within)
         ids.update(typos)
         cursor.execute(_DETAILS.format(), parameters | {"ids": list(ids)})
-        rows = [(*row[:13], {**row[13], **typos.get(row[0], {})}) for row in cursor.fetchall()]
+        rows = [(*row[:13], {**json.loads(row[13]), **typos.get(row[0], {})}) for row in cursor.fetchall()]
     return rows, CorpusStats(int(passages), float(term_total) / int(passages), frequency)
 
 
