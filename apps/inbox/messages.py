@@ -34,11 +34,15 @@ CONSOLE_MESSAGES = {
     "empty_mine": _("Nothing is assigned to you"),
     "empty_mine_text": _("Conversations that you take over or are given show up here."),
     "empty_unassigned": _("Nobody is waiting"),
-    "empty_unassigned_text": _("When the bot hands over, or a visitor asks for a person, the conversation shows up here."),
+    "empty_unassigned_text": _(
+        "When the bot hands over, or a visitor asks for a person, the conversation shows up here."
+    ),
     "empty_bot": _("The bot is not talking to anyone"),
     "empty_bot_text": _("Conversations that the bot answers show up here as they happen."),
     "empty_open": _("No open conversations"),
-    "empty_open_text": _("Put the chat on your site, or try it on the demo page. New conversations show up here at once."),
+    "empty_open_text": _(
+        "Put the chat on your site, or try it on the demo page. New conversations show up here at once."
+    ),
     "empty_resolved": _("Nothing resolved yet"),
     "empty_resolved_text": _("Conversations that you resolve are kept here."),
     "open_demo": _("Open the demo page"),

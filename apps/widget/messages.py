@@ -35,7 +35,9 @@ FRAME_MESSAGES = {
     "newer": _("New messages"),
     "close": _("Close chat"),
     "greeting_default": _("Hello! How can we help?"),
-    "intro_note": _("An AI assistant answers from our documents and shows its sources. You can ask for a person at any time."),
+    "intro_note": _(
+        "An AI assistant answers from our documents and shows its sources. You can ask for a person at any time."
+    ),
     "suggested": _("Suggested questions"),
     "offline": _("You are offline. Messages are kept and sent when you are back."),
     "reconnecting": _("Connection lost. Trying again; your messages are kept."),

@@ -194,7 +194,10 @@ class Console {
 
   headRender() {
     for (const link of root.querySelectorAll("[data-view]")) {
-      if (link.dataset.view === this.store.view) link.setAttribute("aria-current", "page");
+      if (link.dataset.view === this.store.view) {
+        link.setAttribute("aria-current", "page");
+        link.scrollIntoView({ block: "nearest", inline: "nearest" });
+      }
       else link.removeAttribute("aria-current");
     }
     part("view-title").textContent = t(`view_${this.store.view}`);

@@ -53,6 +53,7 @@ export class ThreadPane {
       replace(this.log);
       replace(this.typing);
     }
+    this.root.closest(".inbox").classList.toggle("inbox--broken", Boolean(timeline.error));
     if (!timeline.loaded) {
       replace(this.top, timeline.error ? errorBox(timeline.error, this.actions.retry) : threadSkeleton());
       replace(this.live);

@@ -47,7 +47,8 @@ CATALOGUE = read_po(CATALOGUE_PATH.open("rb"), locale="zh_Hans")
 @pytest.mark.parametrize("text", _texts())
 def test_each_text_is_translated(text: str) -> None:
     message = CATALOGUE.get(text)
-    assert message is not None and message.string, f"{text!r} has no Chinese text in {CATALOGUE_PATH.name}"
+    assert message is not None, f"{text!r} is not in {CATALOGUE_PATH.name}"
+    assert message.string, f"{text!r} has no Chinese text"
 
 
 @pytest.mark.parametrize("text", [text for text in _texts() if "{" in text])
