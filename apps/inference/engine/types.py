@@ -27,7 +27,7 @@ class ChatMessage:
 
 @dataclass(frozen=True, slots=True)
 class GenerateRequest:
-    """A prompt as chat turns. `temperature` 0 is greedy, `stop` strings are not given out, `model` "" is the default."""
+    """A prompt as chat turns. `temperature` 0 is greedy, `stop` strings end it unseen, `model` "" is the default."""
 
     messages: tuple[ChatMessage, ...]
     max_tokens: int = 160

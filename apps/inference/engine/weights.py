@@ -16,8 +16,10 @@ from apps.inference.engine.types import ModelSpec
 
 # Pickle in its usual clothes, compiled code, and Python: none of these may lie in a folder that a loader is pointed at.
 UNSAFE_SUFFIXES = frozenset(
-    [".bin", ".pt", ".pth", ".pkl", ".pickle", ".joblib", ".ckpt", ".npy", ".npz", ".h5", ".keras", ".msgpack", ".mar"]
-    + [".py", ".pyc", ".so", ".dll", ".dylib"]
+    (
+        *(".bin", ".pt", ".pth", ".pkl", ".pickle", ".joblib", ".ckpt", ".npy", ".npz", ".h5", ".keras", ".msgpack"),
+        *(".mar", ".py", ".pyc", ".so", ".dll", ".dylib"),
+    )
 )
 WEIGHT_SUFFIXES = frozenset({".safetensors", ".gguf"})
 _MAX_CONFIG_BYTES = 64 << 20
@@ -151,6 +153,12 @@ def weights_digests(root: Path) -> dict[str, str]:
     wanted = WEIGHT_SUFFIXES | {".json", ".txt", ".model"}
     paths = sorted(path for path in root.rglob("*") if path.is_file() and path.suffix.lower() in wanted)
     return {str(path.relative_to(root)): sha256_file(path) for path in paths}
+
+
+def weights_size_bytes(root: Path) -> int:
+    """Return the size of the weight files alone."""
+    files = [root] if root.is_file() else root.rglob("*")
+    return sum(path.stat().st_size for path in files if path.suffix.lower() in WEIGHT_SUFFIXES)
 
 
 def sha256_file(path: Path) -> str:
