@@ -28,10 +28,10 @@ from dataclasses import dataclass
 class RankRules:
     """Weights. `k1` and `b` are BM25's; `per_section` bounds the passages of one section among the results."""
 
-    lexical_weight: float = 0.08
+    lexical_weight: float = 0.35
     k1: float = 1.2
     b: float = 0.4
-    per_section: int = 2
+    per_section: int = 1
 
 
 @dataclass(frozen=True, slots=True)
