@@ -33,12 +33,11 @@ def _as_owner(work: Any) -> Any:
 def django_db_setup(django_db_blocker: Any) -> Iterator[None]:
     """Create and migrate the test database as the owner; tests run as the runtime role."""
     with django_db_blocker.unblock():
-        old_name = connection.settings_dict["NAME"]
-        _as_owner(lambda database: database.creation.create_test_db(verbosity=0, autoclobber=True))
+        _as_owner(lambda database: database.creation.create_test_db(
+                verbosity=0, autoclobber=True, serialize=False
+            ))
         yield
-        connection.close()
-        connection.close_pool()
-        _as_owner(lambda database: database.creation.destroy_test_db(old_name, verbosity=0))
+        # The database goes with the server that tests/services.py stops.
 
 
 def _truncate(self: TransactionTestCase) -> None:

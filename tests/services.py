@@ -21,15 +21,19 @@ os.environ.update(
 )
 
 from nlpsuite.settings import env  # noqa: E402
+
+# Before anything reads the database settings, which take the passwords from there.
+env.DATA_DIR.mkdir(mode=0o711, parents=True)
+env.secrets_ensure()
+
 from nlpsuite.supervisor import postgres, process, valkey  # noqa: E402
 
 _children: list[process.Child] = []
 
 
 def _start() -> None:
-    env.DATA_DIR.mkdir(mode=0o711, parents=True)
     env.RUN_DIR.mkdir(mode=0o711, parents=True, exist_ok=True)
-    secrets = env.secrets_ensure()
+    secrets = env.secrets_read()
     cache = valkey.child(env.DATA_DIR, env.RUN_DIR / "valkey.sock")
     cluster = postgres.locate(env.DATA_DIR, env.RUN_DIR)
     postgres.initialise(cluster, secrets["pg_superuser"])

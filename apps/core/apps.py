@@ -9,4 +9,4 @@ class CoreConfig(AppConfig):
     def ready(self) -> None:
         from apps.core.grants import grant_runtime_role
 
-        post_migrate.connect(grant_runtime_role, sender=self, dispatch_uid="grant_runtime_role")
+        post_migrate.connect(grant_runtime_role, dispatch_uid="grant_runtime_role")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.apps import AppConfig
 from django.conf import settings
 from django.db import connection
 
@@ -11,10 +12,15 @@ from django.db import connection
 APPEND_ONLY = ("events_auditentry",)
 
 
-def grant_runtime_role(**_: Any) -> None:
-    """Give the runtime role its rights on all tables. Does nothing unless connected as the owner (`flush` calls it too)."""
+def grant_runtime_role(*, app_config: AppConfig, **_: Any) -> None:
+    """Give the runtime role its rights on all tables. Does nothing unless connected as the owner (`flush` calls it too).
+
+    Sent once per app with models, after all tables exist: one of them is enough.
+    """
+    if app_config.label != "contenttypes":
+        return
     with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_get_userbyid(nspowner) = current_user FROM pg_namespace WHERE nspname = 'public'")
+        cursor.execute("SELECT pg_has_role(nspowner, 'USAGE') FROM pg_namespace WHERE nspname = 'public'")
         if not cursor.fetchone()[0]:
             return
         role = connection.ops.quote_name(settings.RUNTIME_ROLE)
