@@ -88,7 +88,9 @@ class Index:
         """Return the best passages as the product ranks them."""
         cosines = self.vectors @ embed([query])[0]
         candidates = [
-            Candidate(i, float(cosines[i]), self._counts[i], self._lengths[i], (p.source, p.anchor or p.heading), p.text)
+            Candidate(
+                i, float(cosines[i]), self._counts[i], self._lengths[i], (p.source, p.anchor or p.heading), p.text
+            )
             for i, p in enumerate(self.passages)
         ]
         return [self._hit(r.key, r.score, r.cosine, r.lexical)
@@ -135,7 +137,10 @@ def offline(split: str, misses: bool) -> None:
             for question in lost:
                 print(" ", question.id, question.text, [(h.source, h.anchor) for h in index.search(question.text)[:5]])
     decisions = {q.id: decide(q.text, index.search(q.text), Thresholds.default()) for q in asked}
-    report({q.id: (d.kind if d else "", d.reason if d else "") for q, d in zip(asked, decisions.values(), strict=True)}, asked)
+    report(
+        {q.id: (d.kind if d else "", d.reason if d else "") for q, d in zip(asked, decisions.values(), strict=True)},
+        asked,
+    )
 
 
 def report(decided: dict[str, tuple[str, str]], asked: Sequence[Question]) -> None:
@@ -198,7 +203,9 @@ def _upload(client: Any) -> None:
         reply.raise_for_status()
     start = time.perf_counter()
     while time.perf_counter() - start < 600:
-        statuses = {name: status for name, status in _sources(client).items() if re.sub(r"\.html$", "", name) in CHAPTERS}
+        statuses = {
+            name: status for name, status in _sources(client).items() if re.sub(r"\.html$", "", name) in CHAPTERS
+        }
         if len(statuses) == len(CHAPTERS) and set(statuses.values()) == {"ready"}:
             return
         time.sleep(1)
