@@ -174,7 +174,7 @@ def _canonical_host(host: str) -> str:
     if ":" in host:
         return str(IPv6Address(host))
     host = host.removesuffix(".")
-    if not host.isascii():
+    if not host.isascii() or "xn--" in host:
         host = idna.encode(host, uts46=True, std3_rules=True).decode("ascii")
     if not re.fullmatch(r"[a-z0-9_-]{1,63}(?:\.[a-z0-9_-]{1,63})*", host) or len(host) > 253:
         raise ValueError(host)
