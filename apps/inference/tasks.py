@@ -10,7 +10,7 @@ from apps.inference.services.answering import request_answer
 
 
 # Acknowledged at once: nobody waits for a request whose worker died, and its caller has a deadline.
-@shared_task(name="apps.inference.tasks.infer_task", ignore_result=True, acks_late=False)
+@shared_task(name="apps.inference.tasks.infer_task", ignore_result=True, acks_late=False)  # type: ignore[untyped-decorator]
 def infer_task(tenant_id: str, request_id: str) -> None:
     """Answer one call from another process."""
     request_answer(tenant_id=uuid.UUID(tenant_id), request_id=request_id)

@@ -6,6 +6,7 @@ value that 4 bits could. Takes about 4 s for 135M parameters.
 
 from __future__ import annotations
 
+import logging
 import os
 from pathlib import Path
 
@@ -16,6 +17,8 @@ _FILE_TYPES = {
     GGMLQuantizationType.Q8_0: LlamaFileType.MOSTLY_Q8_0,
     GGMLQuantizationType.F16: LlamaFileType.MOSTLY_F16,
 }
+logging.getLogger("gguf").setLevel(logging.WARNING)
+
 _KEPT = frozenset({GGMLQuantizationType.F32})
 
 

@@ -59,9 +59,12 @@ class _Answer:
     def __init__(self, tenant_id: uuid.UUID, request_id: str, left_s: float) -> None:
         self.tenant_id, self.request_id, self.left_s = tenant_id, request_id, left_s
         self._key = stream_key(tenant_id, request_id)
+        # Entries are numbered, so that the reader sees when a flush has taken some.
+        self._count = 0
 
     def write(self, kind: str, data: Any, **fields: str | bytes) -> None:
-        entry: Mapping[Any, Any] = {"k": kind, "d": json.dumps(data), **fields}
+        entry: Mapping[Any, Any] = {"k": kind, "d": json.dumps(data), "n": self._count, **fields}
+        self._count += 1
         pipe = redis_client().pipeline(transaction=False)
         pipe.xadd(self._key, dict(entry), maxlen=MAX_ENTRIES, approximate=True)
         pipe.expire(self._key, ANSWER_TTL_S)

@@ -9,6 +9,7 @@ import uuid
 from collections import deque
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from typing import Any
 from weakref import WeakKeyDictionary
 
 from redis.exceptions import RedisError
@@ -146,7 +147,7 @@ class StreamHub:
         pause_s = _RETRY_MIN_S
         while not subscription.closed:
             try:
-                rows = await redis_client_async().xrange(subscription.key, min=f"({subscription.last}", max="+")
+                rows: Any = await redis_client_async().xrange(subscription.key, min=f"({subscription.last}", max="+")
             except (RedisError, OSError):
                 await asyncio.sleep(pause_s)
                 pause_s = min(pause_s * 2, _RETRY_MAX_S)
@@ -175,9 +176,9 @@ class StreamHub:
     async def _read_loop(self) -> None:
         pause_s = _RETRY_MIN_S
         while self._followers:
-            wanted: dict[str, str] = {**self._last, self._wake_key: self._wake_last}
+            wanted: dict[Any, Any] = {**self._last, self._wake_key: self._wake_last}
             try:
-                found = await redis_client_async().xread(wanted, count=READ_COUNT, block=BLOCK_MS)  # type: ignore[arg-type]
+                found: Any = await redis_client_async().xread(wanted, count=READ_COUNT, block=BLOCK_MS)
             except (RedisError, OSError):
                 await asyncio.sleep(pause_s)
                 pause_s = min(pause_s * 2, _RETRY_MAX_S)

@@ -64,9 +64,19 @@ def engine_start() -> EngineHost:
         return _State.host
 
 
-def engine_stop() -> None:
-    """End active generations (their callers get EngineStopping) and the chat process. Takes at most 4 s."""
+def engine_stop(*, wait: bool = True) -> None:
+    """End active generations (their callers get EngineStopping) and the chat process. Takes at most 4 s.
+
+    With `wait` false it returns at once, as a signal handler must: the thread it interrupts may hold any lock.
+    """
     _State.stopping.set()
+    if wait:
+        _stop_host()
+    else:
+        threading.Thread(target=_stop_host, name="engine-stop").start()
+
+
+def _stop_host() -> None:
     with _lock:
         host, _State.host = _State.host, None
     if host is not None:
@@ -94,7 +104,7 @@ def engine_ready() -> list[str]:
     """
     with redis_unavailable():
         value = redis_client().get(READY_KEY)
-    return list(json.loads(value)) if value else []  # type: ignore[arg-type]
+    return list(json.loads(value)) if value else []
 
 
 def engine_info() -> HostInfo | None:

@@ -79,10 +79,10 @@ class RemoteCall:
     def answers(self) -> Iterator[dict[bytes, bytes] | None]:
         """Yield the answer's entries as they come, and None about four times a second while there is none.
 
-        Ends after the entry of kind `end`. Errors: DeadlineExceeded, Unavailable (Redis lost the request), and
-        whatever the worker wrote as an error.
+        Ends after the entry of kind `end`. Errors: DeadlineExceeded, Unavailable (Redis lost the request or a part of
+        the answer), and whatever the worker wrote as an error.
         """
-        key, last, quiet = stream_key(self.tenant_id, self.id), "0", time.monotonic()
+        key, last, quiet, expected = stream_key(self.tenant_id, self.id), "0", time.monotonic(), 0
         give_up = time.monotonic() + self._deadline_s + _GRACE_S
         while True:
             with redis_unavailable():
@@ -90,6 +90,9 @@ class RemoteCall:
             rows = _rows(found)
             for entry_id, fields in rows:
                 last, quiet = entry_id.decode(), time.monotonic()
+                if int(fields[b"n"]) != expected:
+                    raise Unavailable("A part of the answer was lost; send the request again.", retry_after_s=1.0)
+                expected += 1
                 if fields[b"k"] == b"error":
                     self._answered = True
                     error = json.loads(fields[b"d"])
@@ -124,4 +127,6 @@ def _rows(found: Any) -> list[tuple[bytes, dict[bytes, bytes]]]:
     """Return the entries of a one-stream XREAD: RESP2 gives pairs, RESP3 a mapping."""
     if not found:
         return []
-    return next(iter(found.values()))[0] if isinstance(found, dict) else found[0][1]
+    rows: list[tuple[bytes, dict[bytes, bytes]]]
+    rows = next(iter(found.values()))[0] if isinstance(found, dict) else found[0][1]
+    return rows

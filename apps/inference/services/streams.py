@@ -61,7 +61,7 @@ def entry_parse(entry_id: bytes | str, fields: Mapping[bytes, bytes]) -> StreamE
 def stream_read_sync(tenant_id: uuid.UUID, stream_id: str, after: str = "0") -> list[StreamEntry]:
     """Return the entries after the id `after` ("0": all that are kept), without waiting. Raises Unavailable."""
     with redis_unavailable():
-        rows = redis_client().xrange(stream_key(tenant_id, stream_id), min=f"({after}", max="+")
+        rows: Any = redis_client().xrange(stream_key(tenant_id, stream_id), min=f"({after}", max="+")
     return [entry_parse(entry_id, fields) for entry_id, fields in rows]
 
 
@@ -141,7 +141,7 @@ class StreamWriter:
         if self._started:
             return
         try:
-            rows = redis_client().xrange(self._key)
+            rows: Any = redis_client().xrange(self._key)
         except RedisError:
             return
         entries = [entry_parse(entry_id, fields) for entry_id, fields in rows]
@@ -157,7 +157,7 @@ class StreamWriter:
         self._last_flush = time.monotonic()
         return True
 
-    def _add(self, fields: dict[str, Any], ttl_s: int = 0) -> bool:
+    def _add(self, fields: dict[Any, Any], ttl_s: int = 0) -> bool:
         """Append one entry; False without Redis. When the stream is gone (a flush), the text before it is restored."""
         client = redis_client()
         try:
