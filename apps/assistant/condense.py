@@ -1,7 +1,7 @@
 """What to search for: the visitor's message, or the message completed from the questions before it. Deterministic.
 
 A question that stands by itself is searched as it is. A follow-up ("and for files?", "how long does it take?") is
-joined with the question it follows; the message alone is kept as a further query, since the guess may be wrong.
+joined with the question it follows; when it has much to say itself it is also kept as a query of its own.
 """
 
 from __future__ import annotations
@@ -57,7 +57,8 @@ def condense_query(history: Sequence[str], message: str) -> CondensedQuery:
     topic = _topic(history)
     follows = bool(topic) and _is_follow_up(said)
     queries = [_joined(topic, said)] if follows else []
-    queries.append(said)
+    if not follows or len(content_terms(said)) >= 3:
+        queries.append(said)
     if last_question and last_question != said:
         queries.append(last_question)
     bounded = (query[-MAX_QUERY_CHARS:].strip() for query in queries)

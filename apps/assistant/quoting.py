@@ -26,7 +26,8 @@ CODE_BONUS = 0.08
 CONTEXT_SHARE = 0.3
 
 _HOW_TO = re.compile(
-    r"(?i)^\W*(?:\w+\W+){0,3}?(?:how (?:do|can|to|should|would|does)|what command|which command|como)\b|\u600e\u4e48|\u5982\u4f55"
+    r"^\W*(?:\w+\W+){0,3}?(?:how (?:do|can|to|should|would|does)|(?:what|which) command|como)\b|怎么|如何",
+    re.IGNORECASE,
 )
 _CODE = re.compile(r"[<>{}]|^\s*\$ |(?<!\w)--?\w|\b\w+\(|=|^\s{2,}\S|;$|^\w+ [\w./:-]+$")
 _LOOSE_START = re.compile(
@@ -148,8 +149,6 @@ def _stands_alone(unit: Sequence[Sentence]) -> bool:
 
 def _loose(text: str) -> bool:
     body = re.sub(r"^\W*(?:\d+[.)]\s+)?", "", text)
-    return (
-        leans_back(body)
-        or bool(_LOOSE_START.match(body))
-        or (body[:1].islower() and len(body.split()) > 1 and not _CODE.search(body))
-    )
+    if leans_back(body) or _LOOSE_START.match(body):
+        return True
+    return body[:1].islower() and len(body.split()) > 1 and not _CODE.search(body)
