@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from concurrent.futures import ThreadPoolExecutor
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "nlpsuite.settings.base")
 
@@ -17,7 +18,9 @@ from apps.inbox.consumers import StaffConsumer
 from apps.widget.consumers import VisitorConsumer
 from django.urls import path
 
-boot_check()
+# In a thread: servers import this module inside their event loop.
+with ThreadPoolExecutor(1) as pool:
+    pool.submit(boot_check).result()
 
 application = ProtocolTypeRouter(
     {

@@ -24,6 +24,19 @@ def covered_seq(conversation_id: uuid.UUID) -> int:
     return Reply.objects.filter(conversation_id=conversation_id).aggregate(last=Max("covers_to_seq"))["last"] or 0
 
 
+def abstentions_in_a_row(conversation_id: uuid.UUID) -> int:
+    """Return how many of the conversation's last finished runs found no answer, in the open scope. Small talk is skipped."""
+    rows = Reply.objects.filter(conversation_id=conversation_id, status="done").order_by("-covers_from_seq")
+    count = 0
+    for decision, reason in rows.values_list("decision", "reason")[:10]:
+        if reason.startswith("small_talk_"):
+            continue
+        if decision != "abstain":
+            break
+        count += 1
+    return count
+
+
 def replies_active_count() -> int:
     """Return how many runs are queued or running in the open scope's organisation."""
     return Reply.objects.filter(status__in=["queued", "running"]).count()

@@ -142,6 +142,9 @@ class Supervisor:
             "NLPSUITE_ROLE": role,
             "PYTHONUNBUFFERED": "1",
             "TOKENIZERS_PARALLELISM": "false",
+            "PYTHONWARNINGS": "ignore",
+            "TQDM_DISABLE": "1",
+            "C_FORCE_ROOT": "1",
             **extra,
         }
 
@@ -149,7 +152,7 @@ class Supervisor:
         return Child(role=role, command=[*self._manage, *command], env=self._child_env(role, **extra), cwd=env.BASE_DIR)
 
     def _worker(self, role: str, queue: str, threads: int) -> Child:
-        command = [sys.executable, "-m", "celery", "-A", "nlpsuite", "worker", "-Q", queue, "-P", "threads"]
+        command = [sys.executable, "-m", "celery", "--quiet", "-A", "nlpsuite", "worker", "-Q", queue, "-P", "threads"]
         command += ["-c", str(threads), "-n", f"{queue}@%h", "-l", "WARNING"]
         command += ["--without-gossip", "--without-mingle", "--without-heartbeat"]
         extra = {"REMAP_SIGTERM": "SIGQUIT"}
@@ -167,7 +170,7 @@ class Supervisor:
         self._add(self._worker("worker-inference", "inference", 64))
         self._add(self._worker("worker-default", "default", 8))
         self._add(self._manage_child("dispatcher", "dispatch"))
-        beat = [sys.executable, "-m", "celery", "-A", "nlpsuite", "beat", "-l", "WARNING"]
+        beat = [sys.executable, "-m", "celery", "--quiet", "-A", "nlpsuite", "beat", "-l", "WARNING"]
         beat += ["-s", str(self.data_dir / "beat-schedule"), "--pidfile="]
         self._add(Child(role="beat", command=beat, env=self._child_env("beat"), cwd=env.BASE_DIR))
         # On the first start the demo's documents are embedded here, so that Ready means "ask it something".

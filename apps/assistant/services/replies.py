@@ -8,7 +8,7 @@ from typing import Any
 import structlog
 
 from apps.assistant.models import Reply
-from apps.assistant.selectors import covered_seq, replies_active_count, reply_active
+from apps.assistant.selectors import abstentions_in_a_row, covered_seq, replies_active_count, reply_active
 from apps.assistant.services.answering import AnswerRun
 from apps.assistant.services.phrases import phrase
 from apps.assistant.types import Answer, Question
@@ -171,18 +171,13 @@ def _question(conversation: ConversationInfo, reply: Reply) -> Question:
     before = messages_before(
         tenant_id=tenant_id, conversation_id=conversation.id, before_seq=reply.covers_from_seq, limit=HISTORY
     )
-    abstentions = 0
-    for message in reversed([m for m in before if m.role == "bot"]):
-        if message.decision != "abstain":
-            break
-        abstentions += 1
     return Question(
         tenant_id=tenant_id,
         text="\n".join(asked)[:4000],
         history=tuple((m.role, m.text) for m in before),
         collections=inbox.collections,
         locale=inbox.locale,
-        abstentions=abstentions,
+        abstentions=abstentions_in_a_row(conversation.id),
     )
 
 

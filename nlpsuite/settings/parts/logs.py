@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 
 import structlog
@@ -28,6 +29,15 @@ structlog.configure(
     wrapper_class=structlog.stdlib.BoundLogger,
     cache_logger_on_first_use=True,
 )
+
+
+class NotReadyFilter(logging.Filter):
+    """/readyz says 503 many times during a start: that is its answer, not an error."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        return "/readyz" not in record.getMessage()
+
+
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
@@ -41,12 +51,14 @@ LOGGING = {
             "foreign_pre_chain": [*_pre, structlog.stdlib.ExtraAdder(), structlog.processors.format_exc_info],
         }
     },
-    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "event"}},
+    "filters": {"not_ready": {"()": NotReadyFilter}},
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "event", "filters": ["not_ready"]}},
     "root": {"handlers": ["stderr"], "level": env.env_str("LOG_LEVEL", "INFO")},
     "loggers": {
         "uvicorn.access": {"level": "WARNING"},
         "django.channels.server": {"level": "WARNING"},
-        "celery.app.trace": {"level": "WARNING"},
+        "celery": {"level": "WARNING"},
         "httpx": {"level": "WARNING"},
+        "sentence_transformers": {"level": "WARNING"},
     },
 }
