@@ -101,7 +101,11 @@ def _context(title: str, headings: list[str], rules: ChunkRules) -> str:
 def _windows(pieces: list[_Piece], rules: ChunkRules, budget: int) -> list[list[_Piece]]:
     """Cut a section into windows of nearly equal size; a scrap left at the end joins the window before it."""
     total = sum(piece.words for piece in pieces)
-    count = 1 if total <= rules.max_words else max(2, round(total / rules.target_words))
+    count = (
+        1
+        if total <= rules.max_words
+        else max(round(total / rules.target_words), math.ceil(total / (0.9 * rules.max_words)))
+    )
     count = max(count, math.ceil(sum(piece.tokens for piece in pieces) / budget))
     goal = total / count
     windows: list[list[_Piece]] = [[]]
@@ -147,6 +151,9 @@ _SLICE_CHARS = 2000
 
 def _fit(text: str, rules: ChunkRules, budget: int) -> Iterator[str]:
     """Cut a piece that is longer than a window at a space, or anywhere when it has none."""
+    if len(text) <= _SLICE_CHARS and estimate_pieces(text) <= budget and count_words(text) <= rules.max_words:
+        yield text
+        return
     start = 0
     while start < len(text):
         end = min(len(text), start + _SLICE_CHARS)

@@ -10,10 +10,12 @@ from apps.knowledge.extract.types import ExtractError
 _MARKDOWN_SUFFIXES = {".md", ".markdown", ".mdown", ".mkd"}
 _HTML_SUFFIXES = {".html", ".htm", ".xhtml", ".xht"}
 
+_HTML_DOCTYPE = re.compile(r"<!doctype\s+html\s*(?:>|system|public)", re.IGNORECASE)
 _HTML_START = re.compile(r"<(?:!doctype\s+html|html|head|body|title|meta)\b", re.IGNORECASE)
 _XML_ROOT = re.compile(r"<(?![?!])([a-zA-Z_][\w.:-]{0,80})")
 _META_CHARSET = re.compile(rb"<meta[^>]{0,200}?charset\s*=\s*[\"']?\s*([\w.:-]{1,40})", re.IGNORECASE)
 _CONTROL = re.compile(r"[\x00-\x08\x0e-\x1a\x1c-\x1f\x7f]")
+_HIGH_RUN = re.compile(rb"[\x80-\xff]+")
 _TAG = re.compile(r"</?(?:p|h[1-6]|div|a|ul|ol|table|section|article|span|br)\b", re.IGNORECASE)
 
 
@@ -27,7 +29,7 @@ def sniff(data: bytes, name: str) -> str:
     if data.startswith(b"PK\x03\x04"):
         return "docx"
     head = decode(data[:65536], partial=True)
-    if len(_CONTROL.findall(head)) > len(head) * 0.005:
+    if len(_CONTROL.findall(head)) > 8 + len(head) * 0.005:
         raise ExtractError("unsupported_type", "The file is not text, HTML, Markdown, PDF or DOCX.")
     if head.startswith("{\\rtf"):
         raise ExtractError("unsupported_type", "RTF is not supported.")
@@ -36,6 +38,8 @@ def sniff(data: bytes, name: str) -> str:
 
 def _text_kind(head: str, suffix: str) -> str:
     start = head[:4096].lstrip()
+    if _HTML_DOCTYPE.match(start):
+        return "html"
     if start.startswith("<?xml") or start[:9].lower() == "<!doctype" or re.match(r"<[\w:]*svg\b", start, re.IGNORECASE):
         root = _XML_ROOT.search(start)
         if root is None or root[1].lower() != "html":
@@ -74,12 +78,11 @@ def decode(data: bytes, *, declared: str = "", html: bool = False, partial: bool
 
 
 def _decode_legacy(data: bytes) -> str:
-    try:
-        text = data.decode("gb18030")
-    except UnicodeDecodeError:
-        return data.decode("cp1252", errors="replace")
-    high = sum(1 for c in text if ord(c) > 0x7F)
-    chinese = sum(
-        1 for c in text if "\u4e00" <= c <= "\u9fff" or "\u3000" <= c <= "\u303f" or "\uff00" <= c <= "\uffef"
-    )
-    return text if high and chinese > 0.9 * high else data.decode("cp1252", errors="replace")
+    """Tell GB18030 from Windows-1252: Chinese bytes come in long runs, accented letters alone or in pairs."""
+    runs = [len(run) for run in _HIGH_RUN.findall(data)]
+    if runs and sum(length for length in runs if length >= 4) > 0.6 * sum(runs):
+        try:
+            return data.decode("gb18030")
+        except UnicodeDecodeError:
+            pass
+    return data.decode("cp1252", errors="replace")
