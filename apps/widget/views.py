@@ -20,6 +20,7 @@ from django.views.decorators.http import require_safe
 from apps.conversations import access
 from apps.core.errors import NotFound
 from apps.core.languages import catalogue_render, offered_languages
+from apps.tenants.selectors import organization_get
 from apps.widget.messages import FRAME_MESSAGES
 
 EMBED_MAX_AGE_S = 300
@@ -68,7 +69,8 @@ def frame_page(request: HttpRequest) -> HttpResponse:
     locale = _locale_choose(request.GET.get("locale", ""), inbox.locale)
     config: dict[str, Any] = {
         "token": request.GET["token"],
-        "name": inbox.name,
+        # Visitors know the company; the inbox's own name is for staff.
+        "name": organization_get(tenant_id=inbox.tenant_id).name,
         "accent": inbox.accent,
         "greeting": inbox.greeting,
         "suggested_questions": list(inbox.suggested_questions),
@@ -77,7 +79,7 @@ def frame_page(request: HttpRequest) -> HttpResponse:
         "parent_origin": parent if parent in origins else "",
         "max_length": MESSAGE_MAX_POINTS,
     }
-    context = {"config": config, "catalogues": _frame_catalogues(), "locale": locale, "inbox": inbox}
+    context = {"config": config, "catalogues": _frame_catalogues(), "locale": locale}
     theme = request.GET.get("theme", "")
     context["theme"] = theme if theme in THEMES else ""
     response: HttpResponse = csp_replace({"frame-ancestors": ["'self'", *origins]})(
