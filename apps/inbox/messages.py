@@ -141,6 +141,7 @@ CONSOLE_MESSAGES = {
     "reason_repeated_failure": _("The bot could not answer several times in a row."),
     "timing_condense": _("Question understood"),
     "timing_retrieve": _("Passages found"),
+    "timing_decide": _("Decided"),
     "timing_first_release": _("First sentence shown"),
     "timing_first_token": _("First word"),
     "timing_generate": _("Written"),
