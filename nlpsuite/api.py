@@ -7,15 +7,6 @@ import math
 from typing import Any
 
 import structlog
-from apps.accounts.access import ACTIVE_ORGANIZATION, access_principal_by_api_key, access_principal_by_user
-from apps.accounts.api import router as accounts_router
-from apps.accounts.types import Principal
-from apps.assistant.api import router as assistant_router
-from apps.conversations.api import router as conversations_router
-from apps.core.errors import AppError, Forbidden, Invalid, NotFound, Unauthenticated, Unavailable
-from apps.knowledge.api import router as knowledge_router
-from apps.tenants.selectors import organization_settings
-from apps.usage.services import rate_check
 from django.core.exceptions import RequestDataTooBig, TooManyFieldsSent, TooManyFilesSent
 from django.db import InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse
@@ -26,6 +17,16 @@ from ninja.renderers import JSONRenderer
 from ninja.security import HttpBearer
 from psycopg_pool import PoolTimeout
 from redis.exceptions import RedisError
+
+from apps.accounts.access import ACTIVE_ORGANIZATION, access_principal_by_api_key, access_principal_by_user
+from apps.accounts.api import router as accounts_router
+from apps.accounts.types import Principal
+from apps.assistant.api import router as assistant_router
+from apps.conversations.api import router as conversations_router
+from apps.core.errors import AppError, Forbidden, Invalid, NotFound, Unauthenticated, Unavailable
+from apps.knowledge.api import router as knowledge_router
+from apps.tenants.selectors import organization_settings
+from apps.usage.services import rate_check
 
 log = structlog.get_logger(__name__)
 
@@ -51,11 +52,15 @@ class SessionAuth:
         if not request.user.is_authenticated:
             return None
         if request.method not in {"GET", "HEAD", "OPTIONS"}:
-            refused = CsrfViewMiddleware(lambda _: HttpResponse()).process_view(request, None, (), {})
+            refused = CsrfViewMiddleware(lambda _: HttpResponse()).process_view(request, _unused, (), {})
             if refused is not None:
                 raise Forbidden("The CSRF token is missing or wrong.", code="csrf_failed")
         wanted = request.session.get(ACTIVE_ORGANIZATION)
         return _admit(request, access_principal_by_user(request.user, wanted))
+
+
+def _unused(request: HttpRequest) -> HttpResponse:
+    raise AssertionError("the CSRF check does not call the view")
 
 
 class Renderer(JSONRenderer):
@@ -89,7 +94,9 @@ def error_response(request: HttpRequest, error: AppError) -> HttpResponse:
     if error.details is not None:
         body["details"] = error.details
     response = HttpResponse(
-        json.dumps({"error": body}, ensure_ascii=False, default=str), status=error.status, content_type="application/json"
+        json.dumps({"error": body}, ensure_ascii=False, default=str),
+        status=error.status,
+        content_type="application/json",
     )
     if error.retry_after_s is not None or error.status == 503:
         response.headers["Retry-After"] = str(max(1, math.ceil(error.retry_after_s or 2)))

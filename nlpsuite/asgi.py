@@ -13,10 +13,11 @@ from django.core.asgi import get_asgi_application
 
 _http = get_asgi_application()
 
+from django.urls import path
+
 from apps.core.boot import boot_check
 from apps.inbox.consumers import StaffConsumer
 from apps.widget.consumers import VisitorConsumer
-from django.urls import path
 
 # In a thread: servers import this module inside their event loop.
 with ThreadPoolExecutor(1) as pool:

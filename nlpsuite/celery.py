@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from typing import Any
 
@@ -21,9 +22,10 @@ def _keep_our_logging(**_: Any) -> None:
 
 @worker_init.connect
 def _refuse_wrong_role(**_: Any) -> None:
+    from django.conf import settings
+
     from apps.core.boot import boot_check
     from apps.inference.services import engine_start
-    from django.conf import settings
 
     boot_check()
     if settings.NLPSUITE_ROLE == "worker-inference":
@@ -32,13 +34,12 @@ def _refuse_wrong_role(**_: Any) -> None:
 
 @worker_shutting_down.connect
 def _stop_generations(**_: Any) -> None:
-    from apps.inference.services import engine_stop
     from django.conf import settings
+
+    from apps.inference.services import engine_stop
 
     if settings.NLPSUITE_ROLE == "worker-inference":
         engine_stop()
-
-
 
 
 @worker_ready.connect
@@ -52,13 +53,12 @@ def _say_ready(**_: Any) -> None:
 def _heartbeat() -> None:
     import time
 
-    from apps.core.redis import redis_client
     from django.conf import settings
     from redis.exceptions import RedisError
 
+    from apps.core.redis import redis_client
+
     while True:
-        try:
+        with contextlib.suppress(RedisError):  # the next beat tries again; until then /readyz says so
             redis_client().set(f"ready:{settings.NLPSUITE_ROLE}", "1", ex=10)
-        except RedisError:
-            pass  # the next beat tries again; without it /readyz says so by itself
         time.sleep(3)

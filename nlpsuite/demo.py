@@ -10,6 +10,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from django.conf import settings
+from django.core.files import File
+
 from apps.accounts.services import api_key_create, member_create
 from apps.conversations.services import inbox_create
 from apps.core.errors import Unavailable
@@ -18,9 +21,6 @@ from apps.knowledge.selectors import source_get
 from apps.knowledge.services import source_create_from_files, source_create_from_text
 from apps.tenants.selectors import organization_demo
 from apps.tenants.services import organization_create
-from django.conf import settings
-from django.core.files import File
-
 from nlpsuite.settings.parts.security import BASE_URL
 
 INGEST_TIMEOUT_S = 300

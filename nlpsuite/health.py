@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import prometheus_client
 import structlog
-from apps.core.redis import redis_client
-from apps.inference.services import engine_ready
 from django.db import Error, connection
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.http import require_GET
 from redis.exceptions import RedisError
+
+from apps.core.redis import redis_client
+from apps.inference.services import engine_ready
 
 log = structlog.get_logger(__name__)
 

@@ -25,12 +25,12 @@ class RequestIdMiddleware:
             markcoroutinefunction(self)
 
     def __call__(self, request: HttpRequest) -> HttpResponse | Awaitable[HttpResponse]:
-        if iscoroutinefunction(self):
-            return self.__acall__(request)
+        if iscoroutinefunction(self.get_response):
+            return self._async(request)
         self._before(request)
         return self._after(request, self.get_response(request))  # type: ignore[arg-type]
 
-    async def __acall__(self, request: HttpRequest) -> HttpResponse:
+    async def _async(self, request: HttpRequest) -> HttpResponse:
         self._before(request)
         return self._after(request, await self.get_response(request))  # type: ignore[misc]
 

@@ -20,13 +20,13 @@ os.environ.update(
     HF_HUB_OFFLINE="1",
 )
 
-from nlpsuite.settings import env  # noqa: E402
+from nlpsuite.settings import env
 
 # Before anything reads the database settings, which take the passwords from there.
 env.DATA_DIR.mkdir(mode=0o711, parents=True)
 env.secrets_ensure()
 
-from nlpsuite.supervisor import postgres, process, valkey  # noqa: E402
+from nlpsuite.supervisor import postgres, process, valkey
 
 _children: list[process.Child] = []
 

@@ -63,7 +63,8 @@ def access_principal_by_user(user: User, wanted: object = None) -> Principal:
 def access_member(tenant_id: uuid.UUID, user_id: object) -> Membership:
     """Return the membership of a user in a tenant. Raises NotFound for missing and foreign alike."""
     parsed = parse_id(user_id)
-    row = Membership.objects.filter(tenant_id=tenant_id, user_id=parsed).select_related("user").first()
+    mine = Membership.objects.filter(tenant_id=tenant_id).select_related("user")
+    row = mine.filter(user_id=parsed).first() if parsed else None
     if row is None:
         raise NotFound("There is no such member.")
     return row

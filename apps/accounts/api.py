@@ -13,7 +13,6 @@ from apps.accounts.types import SCOPES
 from apps.core.errors import NotFound
 from apps.core.ids import parse_id
 from apps.tenants.selectors import organization_get
-from apps.usage.services import idempotent
 
 router = Router(tags=["accounts"])
 
@@ -71,9 +70,11 @@ def api_keys(request: HttpRequest) -> dict[str, Any]:
 
 
 @router.post("/api-keys", response={201: dict})
-@idempotent
 def api_key_add(request: HttpRequest, body: ApiKeyIn) -> tuple[int, dict[str, Any]]:
-    """Create a key with at most the caller's own scopes; the secret is in this answer only."""
+    """Create a key with at most the caller's own scopes; the secret is in this answer only.
+
+    Idempotency-Key is not honoured here: the stored answer would hold the secret.
+    """
     principal = request.principal  # type: ignore[attr-defined]
     principal.require("accounts:write")
     for scope in body.scopes:

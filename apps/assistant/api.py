@@ -10,16 +10,16 @@ from collections.abc import AsyncIterator
 from typing import Annotated, Any, Literal
 
 from asgiref.sync import sync_to_async
-from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
+from django.http import HttpRequest, StreamingHttpResponse
 from ninja import Router, Schema
 from pydantic import Field
 
 from apps.assistant.selectors import reply_why
 from apps.assistant.services import AnswerRun
 from apps.assistant.types import Question
+from apps.conversations.services import clean_text
 from apps.core.errors import AppError, Cancelled, NotFound
 from apps.core.ids import parse_id
-from apps.conversations.services import clean_text
 from apps.inference.services import generation_permit
 
 router = Router(tags=["assistant"])
@@ -71,7 +71,7 @@ def why(request: HttpRequest, message_id: str) -> dict[str, Any]:
     return reply_why(tenant_id=principal.tenant_id, message_id=parsed)
 
 
-def _stream(question: Question) -> HttpResponse:
+def _stream(question: Question) -> StreamingHttpResponse:
     """Run in a thread, deliver by an asynchronous generator; a client that leaves ends the run."""
     left = threading.Event()
 

@@ -106,9 +106,9 @@ def access_visitor_conversation(visitor: Visitor, raw_id: object) -> tuple[uuid.
     wanted = parse_id(raw_id) if raw_id else None
     reserved = reserved_conversation_id(visitor.token)
     with tenant_scope(visitor.tenant_id):
-        mine = Conversation.objects.filter(contact_id=visitor.contact_id, inbox_id=visitor.inbox_id)
         if visitor.contact_id is None:
             return reserved, False
+        mine = Conversation.objects.filter(contact_id=visitor.contact_id, inbox_id=visitor.inbox_id)
         if wanted is not None and mine.filter(id=wanted).exists():
             return wanted, True
         latest = mine.exclude(status="resolved").order_by("-created_at").values_list("id", flat=True).first()

@@ -117,7 +117,9 @@ class Message(TenantModel):
         AGENT = "agent"
         SYSTEM = "system"
 
-    conversation = models.ForeignKey(Conversation, on_delete=models.CASCADE, db_constraint=False, related_name="messages")
+    conversation = models.ForeignKey(
+        Conversation, on_delete=models.CASCADE, db_constraint=False, related_name="messages"
+    )
     seq = models.PositiveIntegerField()
     prev_public_seq = models.PositiveIntegerField()
     role = models.CharField(max_length=10, choices=Role.choices)
@@ -180,5 +182,3 @@ class Rating(TenantModel):
 
     class Meta(TenantModel.Meta):
         constraints = [models.UniqueConstraint(fields=["tenant_id", "message"], name="rating_once")]
-
-

@@ -16,7 +16,7 @@ class ContactIn(Schema):
 
 
 class ConversationIn(Schema):
-    contact: ContactIn = ContactIn()
+    contact: ContactIn = Field(default_factory=lambda: ContactIn(name="", email=""))
     inbox: str | None = None
 
 

@@ -141,7 +141,7 @@ def conversation_info(row: Conversation, assignee_name: str = "") -> Conversatio
 def _with_assignees(tenant_id: uuid.UUID, rows: Sequence[Conversation]) -> list[ConversationInfo]:
     ids = {row.assignee_id for row in rows if row.assignee_id}
     names = member_names(tenant_id=tenant_id, user_ids=ids) if ids else {}
-    return [conversation_info(row, names.get(row.assignee_id, "")) for row in rows]
+    return [conversation_info(row, names.get(row.assignee_id, "") if row.assignee_id else "") for row in rows]
 
 
 def conversation_get(*, tenant_id: uuid.UUID, conversation_id: uuid.UUID) -> ConversationInfo:
@@ -175,7 +175,7 @@ def conversations_list(
         if assignee == "none":
             rows = rows.filter(assignee=None)
         elif assignee:
-            rows = rows.filter(assignee_id=assignee)
+            rows = rows.filter(assignee_id=uuid.UUID(str(assignee)))
         if label:
             rows = rows.filter(labels__contains=[label])
         if q:

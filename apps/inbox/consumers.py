@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from typing import Any
+from typing import Any, TypeGuard
 
 from channels.auth import get_user
 from channels.db import database_sync_to_async
@@ -136,7 +136,6 @@ class StaffConsumer(FrameConsumer):
         if len(self.feeds) >= MAX_SUBSCRIPTIONS:
             raise Conflict("This socket watches too many conversations.", code="subscriptions_full")
         after = frame.get("after_seq")
-        known = isinstance(after, int) and not isinstance(after, bool) and after >= 0
         tenant_id = self.principal.tenant_id
         await self.channel_layer.group_add(conversation_group(tenant_id, conversation_id), self.channel_name)
         conversation = await database_sync_to_async(conversation_get)(
@@ -146,7 +145,7 @@ class StaffConsumer(FrameConsumer):
             tenant_id=tenant_id,
             conversation_id=conversation_id,
             staff=True,
-            seq=min(after, 2**31 - 1) if known else conversation.last_seq,
+            seq=min(after, 2**31 - 1) if _is_seq(after) else conversation.last_seq,
             push=self.push,
         )
         self.feeds[conversation_id] = feed
@@ -256,9 +255,7 @@ class StaffConsumer(FrameConsumer):
 
     async def _draft_cancel(self, frame: dict[str, Any]) -> None:
         self.principal.require("conversations:write")
-        await database_sync_to_async(draft_cancel)(
-            tenant_id=self.principal.tenant_id, draft_id=self._draft_id(frame)
-        )
+        await database_sync_to_async(draft_cancel)(tenant_id=self.principal.tenant_id, draft_id=self._draft_id(frame))
 
     async def _draft_decide(self, frame: dict[str, Any]) -> None:
         self.principal.require("conversations:write")
@@ -282,7 +279,9 @@ class StaffConsumer(FrameConsumer):
     async def hint(self, message: dict[str, Any]) -> None:
         """A hint from the channel layer, of the queue or of a watched conversation (or of both)."""
         if "presence" in message:
-            self.push({"type": "presence", "user_id": message["user_id"], "status": message["presence"]}, droppable=True)
+            self.push(
+                {"type": "presence", "user_id": message["user_id"], "status": message["presence"]}, droppable=True
+            )
             return
         parsed = parse_id(message.get("conversation_id"))
         if parsed is None:
@@ -330,3 +329,7 @@ class StaffConsumer(FrameConsumer):
             handle.close()
         if self.queue:
             await self.channel_layer.group_discard(queue_group(self.principal.tenant_id), self.channel_name)
+
+
+def _is_seq(value: object) -> TypeGuard[int]:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 0

@@ -55,6 +55,8 @@ class JobDispatch(models.Model):
     class Meta:
         indexes = [
             models.Index(
-                fields=["next_attempt_at"], condition=models.Q(status__in=["queued", "running"]), name="job_dispatch_due"
+                fields=["next_attempt_at"],
+                condition=models.Q(status__in=["queued", "running"]),
+                name="job_dispatch_due",
             )
         ]

@@ -30,14 +30,20 @@ def _unit(value: Any) -> bool:
 
 
 def _phrases(value: Any) -> bool:
-    return isinstance(value, list) and len(value) <= 100 and all(isinstance(v, str) and 0 < len(v) <= 100 for v in value)
+    return (
+        isinstance(value, list) and len(value) <= 100 and all(isinstance(v, str) and 0 < len(v) <= 100 for v in value)
+    )
 
 
 SETTINGS: dict[str, SettingSpec] = {
     "answer_threshold": SettingSpec(
-        None, "Least confidence at which the bot answers; empty takes the measured default.", lambda v: v is None or _unit(v)
+        None,
+        "Least confidence at which the bot answers; empty takes the measured default.",
+        lambda v: v is None or _unit(v),
     ),
-    "handoff_phrases": SettingSpec([], "Words in a visitor's message that hand the conversation to a person.", _phrases),
+    "handoff_phrases": SettingSpec(
+        [], "Words in a visitor's message that hand the conversation to a person.", _phrases
+    ),
     "handoff_after_abstentions": SettingSpec(
         2, "Abstentions in a row after which the bot hands over.", lambda v: isinstance(v, int) and 1 <= v <= 10
     ),

@@ -100,16 +100,18 @@ class VisitorConsumer(FrameConsumer):
         await self._forget()
         self.inbox, self.visitor, self.exists, self.greeted = inbox, visitor, exists, True
         self.feed = ConversationFeed(
-            tenant_id=inbox.tenant_id, conversation_id=conversation_id, staff=False, seq=min(seq, 2**31 - 1), push=self.push
+            tenant_id=inbox.tenant_id,
+            conversation_id=conversation_id,
+            staff=False,
+            seq=min(seq, 2**31 - 1),
+            push=self.push,
         )
         self.group = conversation_group(inbox.tenant_id, conversation_id)
         # Joined before the first read, so that nothing falls between the two.
         await self.channel_layer.group_add(self.group, self.channel_name)
         async with self.feed.lock:
             await self._welcome(self.feed)
-        active = await database_sync_to_async(reply_active)(
-            tenant_id=inbox.tenant_id, conversation_id=conversation_id
-        )
+        active = await database_sync_to_async(reply_active)(tenant_id=inbox.tenant_id, conversation_id=conversation_id)
         if active is not None:
             self.feed.reply_start(active, wait_for_resume=True)
         self.spawn(self._poll(self.feed))
@@ -217,7 +219,7 @@ class VisitorConsumer(FrameConsumer):
             tenant_id=feed.tenant_id,
             conversation_id=feed.conversation_id,
             message_id=message_id,
-            value=frame.get("value"),  # type: ignore[arg-type]  (checked by the service)
+            value=_number(frame.get("value")),
             comment=_text(frame.get("comment")),
         )
         self.push({"type": "rating", "message_id": str(message_id), "value": frame["value"]})
@@ -227,7 +229,7 @@ class VisitorConsumer(FrameConsumer):
         await database_sync_to_async(csat_set)(
             tenant_id=feed.tenant_id,
             conversation_id=feed.conversation_id,
-            value=frame.get("value"),  # type: ignore[arg-type]  (checked by the service)
+            value=_number(frame.get("value")),
             comment=_text(frame.get("comment")),
         )
         self.push({"type": "csat", "value": frame["value"]})
@@ -265,6 +267,10 @@ class VisitorConsumer(FrameConsumer):
             self.feed.close()
             self.feed = None
             await self.channel_layer.group_discard(self.group, self.channel_name)
+
+
+def _number(value: object) -> int:
+    return value if isinstance(value, int) and not isinstance(value, bool) else 0
 
 
 def _text(value: object) -> str:

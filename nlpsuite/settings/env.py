@@ -82,3 +82,8 @@ def secrets_ensure() -> dict[str, str]:
 RUN_DIR = runtime_dir(DATA_DIR)
 PORT = env_int("PORT", 8000)
 HOST = env_str("HOST", "127.0.0.1")
+
+
+def local_host() -> str:
+    """Return the address at which this machine reaches its own web process."""
+    return "127.0.0.1" if HOST in {"0.0.0.0", "::"} else HOST  # noqa: S104  (compared, not bound)

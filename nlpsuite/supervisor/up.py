@@ -177,7 +177,7 @@ class Supervisor:
         self._tend_while([*self._manage, "seed_demo"], "seed")
         self._add(self._manage_child("web", "web"))
         deadline = time.monotonic() + READY_TIMEOUT_S
-        while not self.stopping.is_set() and not _answers(f"http://{_local_host()}:{env.PORT}/readyz"):
+        while not self.stopping.is_set() and not _answers(f"http://{env.local_host()}:{env.PORT}/readyz"):
             if time.monotonic() > deadline:
                 raise TimeoutError(f"not ready within {READY_TIMEOUT_S} s")
             self._tend()
@@ -246,10 +246,6 @@ def _replace(path: Path, text: str) -> None:
     fresh = path.with_suffix(".new")
     fresh.write_text(text)
     fresh.replace(path)
-
-
-def _local_host() -> str:
-    return "127.0.0.1" if env.HOST in {"0.0.0.0", "::"} else env.HOST  # noqa: S104
 
 
 def _answers(url: str) -> bool:

@@ -12,19 +12,19 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
+
 from apps.assistant.condense import condense_query
 from apps.assistant.decision import Decision, Thresholds, decide
-from apps.assistant.quoting import quote_answer
-from apps.inference.types import GenerateRequest
-from apps.knowledge.selectors import passages_search
-
 from apps.assistant.grounding import GroundingContext, PassageText, SentenceCheck
+from apps.assistant.quoting import quote_answer
 from apps.assistant.services.phrases import phrase
 from apps.assistant.services.prompt import answer_prompt
 from apps.assistant.text import Sentence, SentenceBuffer
 from apps.assistant.types import Answer, Question
 from apps.core.errors import Cancelled
 from apps.inference.services import default_model, embed_texts, generate_stream
+from apps.inference.types import GenerateRequest
+from apps.knowledge.selectors import passages_search
 from apps.knowledge.types import Passage
 from apps.tenants.selectors import organization_settings
 
@@ -103,7 +103,8 @@ class AnswerRun:
             max_tokens=MAX_ANSWER_TOKENS,
             temperature=0.0,
         )
-        buffer, cited = SentenceBuffer(), []
+        buffer = SentenceBuffer()
+        cited: list[int] = []
         stream = generate_stream(
             request,
             tenant_id=self.question.tenant_id,

@@ -17,6 +17,7 @@ from apps.core.errors import AppError, Cancelled
 from apps.core.tenancy import tenant_scope
 from apps.events.services import conversation_group, hint_send
 from apps.inference.services import (
+    EndStatus,
     StreamWriter,
     cancel_request,
     embed_texts,
@@ -80,8 +81,8 @@ def draft_generate(ctx: JobContext) -> None:
             citations=run.citations,
             error_code=code,
         )
-    ended = "done" if status == "ready" else status
-    writer.end(ended, code=code, data={"text": run.text.strip(), "citations": run.citations})
+    endings: dict[str, EndStatus] = {"ready": "done", "cancelled": "cancelled", "failed": "failed"}
+    writer.end(endings[status], code=code, data={"text": run.text.strip(), "citations": run.citations})
 
 
 class _DraftRun:

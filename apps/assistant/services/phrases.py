@@ -6,7 +6,9 @@ from django.utils.translation import gettext_lazy as _
 from django.utils.translation import override
 
 PHRASES = {
-    "no_answer": _("I could not find an answer to that in our documents. You can ask in other words, or talk to a person."),
+    "no_answer": _(
+        "I could not find an answer to that in our documents. You can ask in other words, or talk to a person."
+    ),
     "handoff": _("I am passing this conversation to a colleague, who will answer you here."),
     "handoff_repeated": _("I have not been able to help, so I am passing this conversation to a colleague."),
     "small_talk_greeting": _("Hello! What would you like to know?"),

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from apps.inference.types import ChatMessage
-
 from apps.knowledge.types import Passage
 
 SYSTEM = (
@@ -23,7 +22,12 @@ MAX_HISTORY_CHARS = 300
 
 
 def answer_prompt(
-    question: str, passages: Sequence[Passage], history: Sequence[tuple[str, str]], *, system: str = SYSTEM, extra: str = ""
+    question: str,
+    passages: Sequence[Passage],
+    history: Sequence[tuple[str, str]],
+    *,
+    system: str = SYSTEM,
+    extra: str = "",
 ) -> tuple[ChatMessage, ...]:
     """Return the messages: the fixed instruction first, so that engines can reuse it, then what changes."""
     lines = ["Passages:"]

@@ -153,12 +153,14 @@ def _answer(ctx: JobContext, reply: Reply, writer: StreamWriter) -> Answer:
     with tenant_scope(ctx.tenant_id):
         conversation = conversation_get(tenant_id=ctx.tenant_id, conversation_id=reply.conversation_id)
         question = _question(conversation, reply)
-    with generation_permit(tenant_id=ctx.tenant_id, key=str(reply.id), deadline_s=REPLY_DEADLINE_S):
-        with stop_signal(ctx.tenant_id, str(reply.id)) as stopped:
-            run = AnswerRun(
-                question, release=writer.append, note=writer.mark, should_stop=lambda: stopped() or ctx.lost.is_set()
-            )
-            return run.run()
+    with (
+        generation_permit(tenant_id=ctx.tenant_id, key=str(reply.id), deadline_s=REPLY_DEADLINE_S),
+        stop_signal(ctx.tenant_id, str(reply.id)) as stopped,
+    ):
+        run = AnswerRun(
+            question, release=writer.append, note=writer.mark, should_stop=lambda: stopped() or ctx.lost.is_set()
+        )
+        return run.run()
 
 
 def _question(conversation: ConversationInfo, reply: Reply) -> Question:

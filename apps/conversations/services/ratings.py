@@ -37,6 +37,4 @@ def csat_set(*, tenant_id: uuid.UUID, conversation_id: uuid.UUID, value: int, co
         changed = Conversation.objects.filter(id=conversation_id).update(csat_value=value, csat_comment=comment)
         if not changed:
             raise NotFound("There is no such conversation.")
-        event_record(
-            type="csat.set", subject_type="conversation", subject_id=conversation_id, data={"value": value}
-        )
+        event_record(type="csat.set", subject_type="conversation", subject_id=conversation_id, data={"value": value})

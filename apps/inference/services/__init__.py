@@ -16,9 +16,10 @@ from apps.inference.services.local import (
 )
 from apps.inference.services.models import catalogue, default_model, model_get, model_list
 from apps.inference.services.permits import generation_permit
-from apps.inference.services.streams import StreamEntry, StreamWriter, stream_read_sync
+from apps.inference.services.streams import EndStatus, StreamEntry, StreamWriter, stream_read_sync
 
 __all__ = [
+    "EndStatus",
     "EngineStopping",
     "GenerationStream",
     "StreamEntry",

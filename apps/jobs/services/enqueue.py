@@ -70,10 +70,7 @@ def job_get(*, tenant_id: uuid.UUID, job_id: uuid.UUID) -> JobInfo:
         dispatch = JobDispatch.objects.filter(job_id=job_id, tenant_id=tenant_id).first()
     if job is None or dispatch is None:
         raise NotFound()
-    if dispatch.status == "done":
-        progress = 1.0
-    else:
-        progress = min(1.0, job.done / job.total) if job.total else 0.0
+    share = min(1.0, job.done / job.total) if job.total else 0.0
     code = job.error_code or ("attempts_exhausted" if dispatch.status == "dead" else "")
     return JobInfo(
         job.id,
@@ -81,7 +78,7 @@ def job_get(*, tenant_id: uuid.UUID, job_id: uuid.UUID) -> JobInfo:
         dispatch.status,
         job.done,
         job.total,
-        progress,
+        1.0 if dispatch.status == "done" else share,
         job.note,
         code if dispatch.status in FINAL_STATES else "",
         job.error_message,

@@ -174,7 +174,7 @@ def _run_handler(ctx: JobContext) -> None:
             _requeue(ctx)
         else:
             _settle(ctx, "failed", error.code, error.message)
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001  (whatever a handler raises decides between retry and dead)
         bound.exception("job.failed")
         if ctx.attempt < MAX_ATTEMPTS:
             _requeue(ctx)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import inspect
 import json
 from collections.abc import Callable
 from datetime import timedelta
@@ -66,6 +67,8 @@ def idempotent(view: Callable[..., tuple[int, Any]]) -> Callable[..., tuple[int,
             record.save(update_fields=["status", "body"])
             return status, record.body
 
+    # The router reads parameter types from the signature; as strings they would be looked up in this module.
+    wrapper.__signature__ = inspect.signature(view, eval_str=True)  # type: ignore[attr-defined]
     return wrapper
 
 

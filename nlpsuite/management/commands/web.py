@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import socket
-from typing import Any
+from typing import Any, cast
 
 import uvicorn
 from django.core.management.base import BaseCommand
@@ -26,7 +26,7 @@ class AbortableProtocol(WebSocketsSansIOProtocol):
 
     def handle_connect(self, event: Any) -> None:
         super().handle_connect(event)
-        self.scope.setdefault("extensions", {})["nlpsuite.abort"] = self.transport.abort
+        cast("dict[str, Any]", self.scope.setdefault("extensions", {}))["nlpsuite.abort"] = self.transport.abort
 
 
 def listening_socket(host: str, port: int) -> socket.socket:

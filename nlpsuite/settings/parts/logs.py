@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import logging
 import sys
+from typing import Any
 
 import structlog
 
 from nlpsuite.settings import env
 
 LOG_JSON = env.env_bool("LOG_JSON", default=not sys.stderr.isatty())
-_pre = [
+_pre: list[Any] = [
     structlog.contextvars.merge_contextvars,
     structlog.stdlib.add_log_level,
     structlog.stdlib.add_logger_name,
@@ -55,7 +56,7 @@ LOGGING = {
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "event", "filters": ["not_ready"]}},
     "root": {"handlers": ["stderr"], "level": env.env_str("LOG_LEVEL", "INFO")},
     "loggers": {
-        "uvicorn.access": {"level": "WARNING"},
+        "uvicorn": {"level": "WARNING"},
         "django.channels.server": {"level": "WARNING"},
         "celery": {"level": "WARNING"},
         "httpx": {"level": "WARNING"},

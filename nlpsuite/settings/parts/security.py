@@ -9,7 +9,7 @@ from csp.constants import NONE, SELF
 from nlpsuite.settings import env
 
 PUBLIC_URL = env.env_str("PUBLIC_URL").rstrip("/")
-BASE_URL = PUBLIC_URL or f"http://{env.HOST if env.HOST not in ('0.0.0.0', '::') else '127.0.0.1'}:{env.PORT}"
+BASE_URL = PUBLIC_URL or f"http://{env.local_host()}:{env.PORT}"
 
 _public = urlsplit(BASE_URL)
 _local = {"127.0.0.1": "localhost", "localhost": "127.0.0.1"}
