@@ -16,6 +16,9 @@ from typing import Any
 from apps.knowledge.chunking import chunk_document
 from apps.knowledge.extract import ExtractError, extract_file, page_links
 
+_WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
+_REFUSED = ("socket.", "subprocess.", "os.exec", "os.fork", "os.posix_spawn", "os.spawn", "os.system", "os.remove",
+            "os.rename", "os.link", "os.symlink", "os.mkdir", "os.rmdir", "os.kill", "shutil.", "pty.")  # fmt: skip
 _CLONE_NEWUSER, _CLONE_NEWNET = 0x10000000, 0x40000000
 
 
@@ -43,11 +46,12 @@ def _install_guard(paths: list[str]) -> None:
 
     def guard(event: str, arguments: tuple[Any, ...]) -> None:
         if event == "open":
-            if isinstance(arguments[0], (str, bytes)):
-                path = os.path.realpath(os.fsdecode(arguments[0]))
-                if path not in allowed and not path.startswith(code):
+            path, _, flags = arguments
+            if isinstance(path, (str, bytes)):
+                real = os.path.realpath(os.fsdecode(path))
+                if flags & _WRITING or (real not in allowed and not real.startswith(code)):
                     raise PermissionError("This file is outside the box.")
-        elif event.startswith("socket.") or event in ("subprocess.Popen", "os.exec", "os.posix_spawn", "os.fork"):
+        elif event.startswith(_REFUSED):
             raise PermissionError(f"{event} is not allowed while reading a document.")
 
     sys.addaudithook(guard)
