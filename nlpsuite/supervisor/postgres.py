@@ -153,6 +153,7 @@ def child(cluster: Cluster) -> Child:
         "shared_buffers": "256MB",
         "logging_collector": "off",
         "log_min_messages": "warning",
+        "log_checkpoints": "off",
     }
     options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
     return Child(
