@@ -23,6 +23,8 @@ class TextStream:
 
     def push(self, ids: Sequence[int]) -> str:
         """Add token ids; return the text that became certain (may be empty). Sets `stopped` at a stop string."""
+        if self.stopped:
+            return ""
         self._ids.extend(ids)
         before = self._decode(self._ids[self._window_start : self._window_read])
         after = self._decode(self._ids[self._window_start :])

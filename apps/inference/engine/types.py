@@ -27,7 +27,10 @@ class ChatMessage:
 
 @dataclass(frozen=True, slots=True)
 class GenerateRequest:
-    """A prompt as chat turns. `temperature` 0 is greedy, `stop` strings end it unseen, `model` "" is the default."""
+    """A prompt as chat turns. `temperature` 0 is greedy, `stop` strings end it unseen, `model` "" is the default.
+
+    `seed` is handed to the backend; OpenVINO GenAI 2026.4 shares one sampler between its requests and does not repeat.
+    """
 
     messages: tuple[ChatMessage, ...]
     max_tokens: int = 160

@@ -1,0 +1,119 @@
+"""Sentence embeddings with the real model."""
+
+from __future__ import annotations
+
+import dataclasses
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from apps.inference.catalogue import MINILM
+from apps.inference.engine.errors import DeadlineExceeded, ModelUnavailable, Overloaded
+from apps.inference.engine.host import EngineHost
+from apps.inference.engine.sentence_embed import SentenceEmbedder
+from apps.inference.engine.types import EngineConfig
+from apps.inference.engine.weights import weights_locate
+
+pytestmark = pytest.mark.models
+
+TEXTS = [f"The maintainer closes bug {n} with an upload. " * (1 + n % 9) for n in range(40)]
+
+
+def test_rows_are_unit_vectors_in_input_order(host: EngineHost) -> None:
+    vectors = host.embed(TEXTS, deadline_s=60).vectors
+    assert vectors.shape == (40, 384)
+    assert vectors.dtype == np.float32
+    np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-5)
+
+
+def test_text_alone_and_in_a_batch_agree(host: EngineHost) -> None:
+    together = host.embed(TEXTS, deadline_s=60).vectors
+    alone = np.stack([host.embed([text], deadline_s=60).vectors[0] for text in TEXTS])
+    assert (together * alone).sum(axis=1).min() > 0.9995
+
+
+def test_same_input_gives_the_same_vectors(host: EngineHost) -> None:
+    first, second = (host.embed(TEXTS, deadline_s=60).vectors for _ in range(2))
+    np.testing.assert_array_equal(first, second)
+
+
+def test_vectors_agree_with_plain_sentence_transformers(host: EngineHost) -> None:
+    from sentence_transformers import SentenceTransformer
+
+    plain = SentenceTransformer(str(weights_locate(MINILM)), device="cpu", local_files_only=True)
+    reference = plain.encode(TEXTS, normalize_embeddings=True, show_progress_bar=False)
+    assert (host.embed(TEXTS, deadline_s=60).vectors * reference).sum(axis=1).min() >= 0.998
+
+
+def test_meaning_is_near(host: EngineHost) -> None:
+    question, near, far = host.embed(
+        ["How do I get my money back?", "Refunds are paid within 30 days.", "The museum opens at nine."], deadline_s=30
+    ).vectors
+    assert question @ near > question @ far + 0.2
+
+
+def test_long_texts_are_flagged(host: EngineHost) -> None:
+    result = host.embed(["short", "word " * 1000, "short again"], deadline_s=30)
+    assert result.truncated == (1,)
+
+
+@pytest.mark.parametrize("text", ["", " ", "\x00", "你好", "🚢" * 2000, "a" * 100_000])
+def test_odd_texts_have_vectors(host: EngineHost, text: str) -> None:
+    vectors = host.embed([text], deadline_s=30).vectors
+    assert np.isfinite(vectors).all()
+
+
+def test_concurrent_callers_get_their_own_rows(host: EngineHost) -> None:
+    expected = host.embed(TEXTS, deadline_s=60).vectors
+    got: dict[int, np.ndarray] = {}
+    threads = [
+        threading.Thread(target=lambda n=n: got.__setitem__(n, host.embed([TEXTS[n]], deadline_s=60).vectors[0]))
+        for n in range(16)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert min(float(got[n] @ expected[n]) for n in range(16)) > 0.9995
+
+
+def test_live_query_overtakes_a_batch(host: EngineHost) -> None:
+    done: list[str] = []
+    batch = threading.Thread(
+        target=lambda: (host.embed(["long text " * 200] * 200, deadline_s=120, priority="batch"), done.append("batch"))
+    )
+    batch.start()
+    time.sleep(0.1)
+    host.embed(["How do I close a bug?"], deadline_s=60, priority="live")
+    done.append("live")
+    batch.join()
+    assert done == ["live", "batch"]
+
+
+def test_deadline_ends_the_wait_and_the_work(host: EngineHost) -> None:
+    with pytest.raises(DeadlineExceeded):
+        host.embed(["long text " * 200] * 200, deadline_s=0.2, priority="batch")
+    host.embed(["after"], deadline_s=30, priority="batch")
+    assert host.info().embedding.expired > 0
+    assert host.info().embedding.queued_texts == 0
+
+
+def test_queue_has_a_bound_that_leaves_room_for_live_work(data_dir: Path) -> None:
+    embedder = SentenceEmbedder(MINILM, weights_locate(MINILM), EngineConfig(data_dir, embed_max_queued_texts=8))
+    embedder.load()
+    with pytest.raises(Overloaded):
+        embedder.embed(["x"] * 7, deadline_s=5, priority="batch")
+    assert embedder.embed(["x"] * 7, deadline_s=5, priority="live").vectors.shape == (7, 384)
+    embedder.stop()
+
+
+def test_stopped_model_says_so(data_dir: Path) -> None:
+    embedder = SentenceEmbedder(dataclasses.replace(MINILM), weights_locate(MINILM), EngineConfig(data_dir))
+    embedder.load()
+    embedder.stop()
+    assert not embedder.health()
+    with pytest.raises(ModelUnavailable):
+        embedder.embed(["x"], deadline_s=5)
