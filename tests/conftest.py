@@ -33,9 +33,7 @@ def _as_owner(work: Any) -> Any:
 def django_db_setup(django_db_blocker: Any) -> Iterator[None]:
     """Create and migrate the test database as the owner; tests run as the runtime role."""
     with django_db_blocker.unblock():
-        _as_owner(lambda database: database.creation.create_test_db(
-                verbosity=0, autoclobber=True, serialize=False
-            ))
+        _as_owner(lambda database: database.creation.create_test_db(verbosity=0, autoclobber=True, serialize=False))
         yield
         # The database goes with the server that tests/services.py stops.
 

@@ -39,7 +39,7 @@ class Stack:
     def start(self, timeout_s: float = 240) -> None:
         """Start and wait for the `Ready:` line."""
         for parent in [self.folder, *self.folder.parents]:
-            if parent.stat().st_uid == os.geteuid() and parent.parent == Path("/tmp"):  # noqa: S108
+            if parent.stat().st_uid == os.geteuid() and parent.parent == Path("/tmp"):
                 parent.chmod(0o711)
         dropped = {"DATABASE_URL", "REDIS_URL", "PUBLIC_URL", "SECRET_KEY", "HOST", "NLPSUITE_ROLE", "DB_ROLE"}
         env = {name: value for name, value in os.environ.items() if name not in dropped}
@@ -71,9 +71,7 @@ class Stack:
 
     def client(self, *, other: bool = False, timeout: float = 60) -> httpx.Client:
         demo = self.demo["other"] if other else self.demo
-        return httpx.Client(
-            base_url=self.base, headers={"Authorization": f"Bearer {demo['api_key']}"}, timeout=timeout
-        )
+        return httpx.Client(base_url=self.base, headers={"Authorization": f"Bearer {demo['api_key']}"}, timeout=timeout)
 
     def kill(self, role: str) -> list[int]:
         """kill -9 the processes of a role; returns their ids."""

@@ -12,7 +12,9 @@ from apps.accounts.services import api_key_create, api_key_revoke
 from apps.accounts.types import SCOPES
 from apps.core.errors import NotFound
 from apps.core.ids import parse_id
-from apps.tenants.selectors import organization_get
+from apps.tenants.selectors import organization_get, organization_settings
+from apps.tenants.services import organization_settings_update
+from apps.tenants.types import SETTINGS
 
 router = Router(tags=["accounts"])
 
@@ -47,6 +49,25 @@ def members(request: HttpRequest) -> dict[str, Any]:
     rows = members_list(tenant_id=principal.tenant_id)
     items = [{"id": str(m.id), "name": m.name, "email": m.email, "role": m.role} for m in rows]
     return {"items": items, "next_cursor": None}
+
+
+@router.get("/settings")
+def settings_show(request: HttpRequest) -> dict[str, Any]:
+    """The organisation's settings, each with its default and effect."""
+    principal = request.principal  # type: ignore[attr-defined]
+    principal.require("accounts:read")
+    values = organization_settings(tenant_id=principal.tenant_id)
+    return {
+        name: {"value": values[name], "default": spec.default, "effect": spec.effect} for name, spec in SETTINGS.items()
+    }
+
+
+@router.patch("/settings")
+def settings_change(request: HttpRequest, body: dict[str, Any]) -> dict[str, Any]:
+    """Change settings by name; returns the value of each."""
+    principal = request.principal  # type: ignore[attr-defined]
+    principal.require("accounts:write")
+    return organization_settings_update(tenant_id=principal.tenant_id, values=body, actor=principal.actor)
 
 
 @router.get("/api-keys")

@@ -8,12 +8,14 @@ from django.http import HttpRequest
 from ninja import Router
 
 from apps.conversations.access import access_conversation_by_id
-from apps.conversations.schemas import ConversationIn, ConversationPatch, MessageIn
+from apps.conversations.schemas import ConversationIn, ConversationPatch, InboxIn, InboxPatch, MessageIn
 from apps.conversations.selectors import conversations_list, inboxes_list, messages_after
 from apps.conversations.services import (
     conversation_create,
     conversation_seen,
     conversation_update,
+    inbox_create,
+    inbox_update,
     message_post,
 )
 from apps.core.errors import Invalid, NotFound
@@ -82,19 +84,31 @@ def inbox_page(request: HttpRequest) -> dict[str, Any]:
     """The organisation's inboxes with their public widget tokens."""
     principal = request.principal  # type: ignore[attr-defined]
     principal.require("conversations:read")
-    items = [
-        {
-            "id": str(inbox.id),
-            "name": inbox.name,
-            "widget_token": inbox.widget_token,
-            "allowed_origins": list(inbox.allowed_origins),
-            "bot_enabled": inbox.bot_enabled,
-            "collections": list(inbox.collections),
-            "locale": inbox.locale,
-        }
-        for inbox in inboxes_list(tenant_id=principal.tenant_id)
-    ]
+    items = [inbox.as_dict() for inbox in inboxes_list(tenant_id=principal.tenant_id)]
     return {"items": items, "next_cursor": None}
+
+
+@router.post("/inboxes", response={201: dict})
+@idempotent
+def inbox_add(request: HttpRequest, body: InboxIn) -> tuple[int, dict[str, Any]]:
+    """Create an inbox with a widget token of its own."""
+    principal = request.principal  # type: ignore[attr-defined]
+    principal.require("accounts:write")
+    return 201, inbox_create(tenant_id=principal.tenant_id, actor=principal.actor, **body.dict()).as_dict()
+
+
+@router.patch("/inboxes/{inbox_id}")
+def inbox_change(request: HttpRequest, inbox_id: str, body: InboxPatch) -> dict[str, Any]:
+    """Change an inbox: name, allowed origins, look, language, bot, collections."""
+    principal = request.principal  # type: ignore[attr-defined]
+    principal.require("accounts:write")
+    parsed = parse_id(inbox_id)
+    if parsed is None:
+        raise NotFound("There is no such inbox.", code="inbox_not_found")
+    changes = {name: value for name, value in body.dict(exclude_unset=True).items() if value is not None}
+    return inbox_update(
+        tenant_id=principal.tenant_id, inbox_id=parsed, changes=changes, actor=principal.actor
+    ).as_dict()
 
 
 @router.get("/{conversation_id}")

@@ -8,6 +8,9 @@ from ninja import Schema
 from pydantic import ConfigDict, Field
 
 Label = Annotated[str, Field(min_length=1, max_length=40)]
+Question = Annotated[str, Field(min_length=1, max_length=120)]
+Slug = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,59}$")]
+Locale = Literal["en", "zh-hans"]
 
 
 class ContactIn(Schema):
@@ -28,6 +31,30 @@ class ConversationPatch(Schema):
     assignee_id: str | None = None
     labels: Annotated[list[Label], Field(max_length=20)] | None = None
     subject: str | None = Field(None, max_length=200)
+
+
+class InboxIn(Schema):
+    model_config = ConfigDict(extra="forbid")
+
+    name: str = Field(min_length=1, max_length=80)
+    allowed_origins: Annotated[list[str], Field(max_length=50)] = []
+    greeting: str = Field("", max_length=300)
+    suggested_questions: Annotated[list[Question], Field(max_length=6)] = []
+    locale: Locale = "en"
+    collections: Annotated[list[Slug], Field(max_length=20)] = []
+
+
+class InboxPatch(Schema):
+    model_config = ConfigDict(extra="forbid")
+
+    name: str | None = Field(None, min_length=1, max_length=80)
+    allowed_origins: Annotated[list[str], Field(max_length=50)] | None = None
+    accent: Annotated[str, Field(pattern=r"^#[0-9a-fA-F]{6}$")] | None = None
+    greeting: str | None = Field(None, max_length=300)
+    suggested_questions: Annotated[list[Question], Field(max_length=6)] | None = None
+    locale: Locale | None = None
+    bot_enabled: bool | None = None
+    collections: Annotated[list[Slug], Field(max_length=20)] | None = None
 
 
 class MessageIn(Schema):

@@ -24,6 +24,20 @@ class InboxInfo:
     bot_enabled: bool
     collections: tuple[str, ...]
 
+    def as_dict(self) -> dict[str, Any]:
+        return {
+            "id": str(self.id),
+            "name": self.name,
+            "widget_token": self.widget_token,
+            "allowed_origins": list(self.allowed_origins),
+            "accent": self.accent,
+            "greeting": self.greeting,
+            "suggested_questions": list(self.suggested_questions),
+            "locale": self.locale,
+            "bot_enabled": self.bot_enabled,
+            "collections": list(self.collections),
+        }
+
 
 @dataclass(frozen=True, slots=True)
 class ContactInfo:

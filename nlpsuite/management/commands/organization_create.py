@@ -8,13 +8,14 @@ import os
 from argparse import ArgumentParser
 from typing import Any
 
+from django.contrib.auth.password_validation import validate_password
+from django.core.exceptions import ValidationError
+from django.core.management.base import BaseCommand, CommandError
+
 from apps.accounts.services import api_key_create, member_create
 from apps.conversations.services import inbox_create
 from apps.core.errors import AppError
 from apps.tenants.services import organization_create
-from django.contrib.auth.password_validation import validate_password
-from django.core.exceptions import ValidationError
-from django.core.management.base import BaseCommand, CommandError
 
 
 class Command(BaseCommand):
