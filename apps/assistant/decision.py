@@ -23,8 +23,15 @@ from apps.assistant.text import STOPWORDS, content_terms, fold, normalise, parts
 Kind = Literal["answer", "abstain", "handoff"]
 
 FEATURES = ("cosine", "margin", "lexical", "coverage", "best_coverage", "unknown_name")
-BIAS = -7.0
-WEIGHTS = {"cosine": 9.0, "margin": 2.0, "lexical": 3.0, "coverage": 2.0, "best_coverage": 2.0, "unknown_name": -2.0}
+BIAS = -6.47
+WEIGHTS = {
+    "cosine": 8.81,
+    "margin": 2.65,
+    "lexical": 1.74,
+    "coverage": 1.99,
+    "best_coverage": 1.63,
+    "unknown_name": -3.08,
+}
 
 # Questions are asked with these words about anything: that a passage lacks them says nothing.
 _ASKING = words("""
