@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.http import HttpRequest
-from ninja import Router, Schema
+from ninja import Body, Router, Schema
 
 from apps.accounts.selectors import api_keys_list, members_list
 from apps.accounts.services import api_key_create, api_key_revoke
@@ -63,7 +63,7 @@ def settings_show(request: HttpRequest) -> dict[str, Any]:
 
 
 @router.patch("/settings")
-def settings_change(request: HttpRequest, body: dict[str, Any]) -> dict[str, Any]:
+def settings_change(request: HttpRequest, body: dict[str, Any] = Body(...)) -> dict[str, Any]:
     """Change settings by name; returns the value of each."""
     principal = request.principal  # type: ignore[attr-defined]
     principal.require("accounts:write")
