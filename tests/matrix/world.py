@@ -1,0 +1,124 @@
+"""Two organisations that hold one of everything, each row of text marked with the canary of its owner."""
+
+from __future__ import annotations
+
+import secrets
+import uuid
+from dataclasses import dataclass, field
+from typing import Any
+
+from apps.accounts.services import api_key_create, member_create
+from apps.assistant.models import Reply
+from apps.conversations.services import (
+    conversation_create,
+    conversation_update,
+    csat_set,
+    draft_create,
+    draft_finish,
+    inbox_create,
+    message_post,
+    rating_set,
+)
+from apps.core.clock import now
+from apps.core.tenancy import tenant_scope
+from apps.jobs.services import job_enqueue
+from apps.knowledge.chunking import ChunkDraft
+from apps.knowledge.models import Source
+from apps.knowledge.selectors import source_get
+from apps.knowledge.services import passage_link, source_create_from_text
+from apps.knowledge.services.write import PreparedDocument, source_replace
+from apps.tenants.services import organization_create
+from tests.fakes import vector_of
+
+SUBJECT = "pallets leave the yard every Tuesday and Friday before noon"
+
+
+@dataclass
+class World:
+    """One organisation. `ids` are objects by the name of the path parameter that takes them."""
+
+    tenant_id: uuid.UUID
+    canary: str
+    key: str
+    owner: Any
+    inbox: Any
+    ids: dict[str, str] = field(default_factory=dict)
+
+
+def world_create(name: str) -> World:
+    """Create an organisation through the services, with its canary in every text that they take."""
+    canary = f"cnry-{name}-{secrets.token_hex(8)}"
+    tenant_id = organization_create(name=f"{canary} {name}", slug=canary.lower()).id
+    owner = member_create(
+        tenant_id=tenant_id,
+        email=f"{canary}@{name.lower()}.example",
+        name=f"{canary} owner",
+        role="owner",
+        password="a long password",
+    )
+    key, secret = api_key_create(tenant_id=tenant_id, name=f"{canary} key")
+    inbox = inbox_create(
+        tenant_id=tenant_id,
+        name=f"{canary} inbox",
+        allowed_origins=[f"https://{canary.lower()}.example"],
+        greeting=canary,
+        suggested_questions=[canary],
+    )
+    world = World(tenant_id, canary, secret, owner, inbox)
+    world.ids["key_id"] = str(key.id)
+    _conversation(world)
+    _knowledge(world)
+    with tenant_scope(tenant_id):
+        job_enqueue(tenant_id=tenant_id, kind="knowledge.files_delete", payload={"names": [canary]})
+    return world
+
+
+def _conversation(world: World) -> None:
+    tenant_id, canary = world.tenant_id, world.canary
+    made = conversation_create(
+        tenant_id=tenant_id, contact={"name": f"{canary} contact", "email": f"{canary}@contact.example"}
+    )
+    conversation_id = made.id
+    post: dict[str, Any] = {"tenant_id": tenant_id, "conversation_id": conversation_id}
+    message_post(**post, role="contact", text=f"{canary} When do {SUBJECT}?")
+    with tenant_scope(tenant_id):
+        reply = Reply.objects.create(
+            conversation_id=conversation_id, status="done", covers_from_seq=1, covers_to_seq=1, why={"query": canary}
+        )
+    said = message_post(
+        **post, role="bot", text=f"{canary} {SUBJECT}", citations=[{"quote": canary}], reply_id=reply.id
+    )
+    with tenant_scope(tenant_id):
+        Reply.objects.filter(id=reply.id).update(message_id=said.message.id, finished_at=now())
+    message_post(**post, role="agent", text=f"{canary} note", private=True, author_id=world.owner.id)
+    rating_set(**post, message_id=said.message.id, value=1, comment=canary)
+    csat_set(**post, value=5, comment=canary)
+    conversation_update(**post, changes={"labels": [canary], "subject": canary}, actor="test")
+    draft = draft_create(**post, user_id=world.owner.id, instruction=canary)
+    draft_finish(tenant_id=tenant_id, draft_id=draft.id, status="ready", text=canary, citations=[{"quote": canary}])
+    world.ids |= {
+        "conversation_id": str(conversation_id),
+        "message_id": str(said.message.id),
+        "reply_id": str(reply.id),
+        "draft_id": str(draft.id),
+        "assignee_id": str(world.owner.id),
+        "inbox": str(world.inbox.id),
+        "inbox_id": str(world.inbox.id),
+    }
+
+
+def _knowledge(world: World) -> None:
+    tenant_id, canary = world.tenant_id, world.canary
+    made = source_create_from_text(
+        tenant_id=tenant_id, title=f"{canary} title", text=f"{canary} {SUBJECT}", collection=canary.lower()
+    )
+    draft = ChunkDraft(f"{canary} {SUBJECT}.", f"{canary} heading", canary, f"{canary} {SUBJECT}")
+    document = PreparedDocument(f"{canary}.md", "", f"{canary} title", "markdown", (), (draft,), (canary,))
+    with tenant_scope(tenant_id):
+        source = Source.objects.get(id=made.id)
+        source_replace(source, [document], {canary: vector_of(draft.text)})
+        source.status = "ready"
+        source.save()
+        chunk_id = source.documents.get().chunks.get().id
+    assert source_get(tenant_id=tenant_id, source_id=made.id).chunks == 1
+    world.ids |= {"source_id": str(made.id), "passage": passage_link(tenant_id=tenant_id, chunk_id=chunk_id)}
