@@ -264,7 +264,11 @@
   const whenBuilt = [];
   const api = { version: 1, isOpen: () => isOpen, hasOpened: () => hasOpened };
   for (const [name, action] of Object.entries(actions)) {
-    api[name] = (...args) => (host ? action(...args) : void whenBuilt.push(() => action(...args)));
+    api[name] = (...args) => {
+      if (host) action(...args);
+      else whenBuilt.push(() => action(...args));
+      return api; // calls can be chained
+    };
   }
   api.on = (name, fn) => {
     if (!listeners.has(name)) listeners.set(name, new Set());
