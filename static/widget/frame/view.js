@@ -202,7 +202,7 @@ export class ChatView {
     this.skeleton?.remove();
     this.skeleton = loading ? h("ol", { class: "log", "aria-hidden": "true" }, bubble("mine", "skeleton--half"), bubble("bot", "skeleton--long"), bubble("mine", "skeleton--short")) : null;
     if (this.skeleton) this.log.after(this.skeleton);
-    this.intro.hidden = loading || this.isStarted();
+    this.intro.hidden = loading;
   }
 
   showCsat() {
