@@ -19,14 +19,31 @@ from apps.assistant.text import Sentence, content_terms, is_list_item, passage_s
 MAX_QUOTE_CHARS = 600
 MAX_SENTENCES = 3
 MAX_CANDIDATES = 48
-LEXICAL_SHARE = 0.25
-RANK_PENALTY = 0.04
+LEXICAL_SHARE = 0.15
+RANK_PENALTY = 0.1
 LENGTH_PENALTY = 0.00012
 CODE_BONUS = 0.08
+FIGURE_BONUS = 0.06
 CONTEXT_SHARE = 0.3
 
 _HOW_TO = re.compile(
     r"^\W*(?:\w+\W+){0,3}?(?:how (?:do|can|to|should|would|does)|(?:what|which) command|como)\b|怎么|如何",
+    re.IGNORECASE,
+)
+_FIGURE = re.compile(
+    r"^\W*(?:\w+\W+){0,3}?(?:how (?:many|much|long|often|big|large|old|soon|far)|when (?!does|do|should|can|must)"
+    r"|(?:what|which) (?:version|year|number|port|size|price))\b|多少|多久|多大|几",
+    re.IGNORECASE,
+)
+_HAS_FIGURE = re.compile(
+    r"\d|\b(?:two|three|four|five|six|seven|eight|nine|ten|twelve|once|twice|daily|weekly|monthly|never|always)\b",
+    re.IGNORECASE,
+)
+# "in three cases.", "two things that you should do.": what is announced has to be quoted too.
+_ANNOUNCES = re.compile(
+    r"\b(?:two|three|four|five|six|seven|several|following|these|some|a few|number of) (?:\w+ ){0,2}?"
+    r"(?:things|cases|steps|ways|reasons|rules|conditions|types|kinds|questions|points|options|roles|possibilities|phases|schemes|items|criteria)\b"
+    r"[^.]{0,40}[.:]$",
     re.IGNORECASE,
 )
 _CODE = re.compile(r"[<>{}]|^\s*\$ |(?<!\w)--?\w|\b\w+\(|=|^\s{2,}\S|;$|^\w+ [\w./:-]+$")
@@ -70,7 +87,7 @@ def quote_answer(question: str, passages: Sequence[PassageText], embed: Embed) -
     headings = [p.heading or " " for p in passages]
     vectors = embed([question, *headings, *(s.text for s in spans)])
     asked, about, found = vectors[0], vectors[1 : 1 + len(headings)], vectors[1 + len(headings) :]
-    how_to = bool(_HOW_TO.search(question))
+    how_to, figure = bool(_HOW_TO.search(question)), bool(_FIGURE.search(question))
     scores = [
         (1 - CONTEXT_SHARE) * float(np.dot(asked, vector))
         + CONTEXT_SHARE * float(np.dot(asked, about[span.passage]))
@@ -78,6 +95,7 @@ def quote_answer(question: str, passages: Sequence[PassageText], embed: Embed) -
         - RANK_PENALTY * span.passage
         - LENGTH_PENALTY * len(span.text)
         + (CODE_BONUS if how_to and has_code(span.text) else 0.0)
+        + (FIGURE_BONUS if figure and _HAS_FIGURE.search(span.text) else 0.0)
         for span, vector in zip(spans, found, strict=True)
     ]
     best = int(np.argmax(scores))
@@ -108,14 +126,21 @@ def _spans(passage: int, text: str) -> Iterator[_Span]:
         opening = units[first][0].text
         if _loose(opening) or (is_list_item(opening) and not _stands_alone(units[first])):
             continue
-        for last in range(first, min(first + MAX_SENTENCES, len(units))):
+        for last in range(first, min(first + _reach(units[first]), len(units))):
             parts = [s for unit in units[first : last + 1] for s in unit]
             start, end = parts[0].start, parts[-1].end
             if end - start > MAX_QUOTE_CHARS:
                 break
             if parts[-1].text.rstrip().endswith((":", ",")) or len(text[start:end].split()) < 4:
                 continue
+            if _ANNOUNCES.search(parts[-1].text) and last + 1 < len(units):
+                continue
             yield _Span(passage, start, end, text[start:end], tuple(s.text for s in parts))
+
+
+def _reach(unit: Sequence[Sentence]) -> int:
+    """How many units a quotation may have: more after a sentence that announces some."""
+    return MAX_SENTENCES + 3 if _ANNOUNCES.search(unit[-1].text) else MAX_SENTENCES
 
 
 def _units(text: str) -> list[list[Sentence]]:
@@ -123,6 +148,8 @@ def _units(text: str) -> list[list[Sentence]]:
     units: list[list[Sentence]] = []
     open_lead = False
     for sentence in passage_sentences(text):
+        if not re.search(r"[^\W\d_]", sentence.text):
+            continue  # the number of a footnote
         item = is_list_item(sentence.text)
         new_line = sentence.start == 0 or text[sentence.start - 1] == "\n"
         code_line = new_line and not item and bool(_CODE.search(sentence.text)) and not sentence.text.endswith(".")
