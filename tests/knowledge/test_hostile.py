@@ -110,7 +110,18 @@ def read(tmp_path: Path, name: str, data: bytes) -> tuple[BoxDocument | ExtractE
 
 def peak_of(path: Path, name: str) -> int:
     """Run the boxed process and return the largest resident size it reached, in bytes."""
-    command = [sys.executable, "-m", "apps.knowledge.extract", str(box.MEMORY_BYTES), "30", "-", str(path), name, ""]
+    command = [
+        sys.executable,
+        "-m",
+        "apps.knowledge.extract",
+        str(box.MEMORY_BYTES),
+        "30",
+        "-",
+        str(path),
+        name,
+        "",
+        "",
+    ]
     code = (
         "import resource,subprocess,sys;subprocess.run(sys.argv[1:],stdout=-3);print(resource.getrusage(-1).ru_maxrss)"
     )

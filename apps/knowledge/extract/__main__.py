@@ -1,6 +1,7 @@
 """The boxed process: reads files and cuts them into passages, one line of JSON per file on stdout.
 
-Arguments: memory limit in bytes, CPU limit in seconds, `links` or `-`, then triples of path, name and declared charset.
+Arguments: memory limit in bytes, CPU limit in seconds, `links` or `-`, then path, name, declared charset and
+title of each file; a title overrides the one found inside.
 """
 
 from __future__ import annotations
@@ -58,9 +59,10 @@ def _install_guard(paths: list[str]) -> None:
     del socket.socket
 
 
-def _read(path: str, name: str, charset: str, *, with_links: bool) -> dict[str, Any]:
+def _read(path: str, name: str, charset: str, title: str, *, with_links: bool) -> dict[str, Any]:
     try:
         document = extract_file(path, name, charset=charset)
+        document = dataclasses.replace(document, title=title or document.title)
         chunks = [dataclasses.astuple(draft) for draft in chunk_document(document)]
         links = page_links(path, charset) if with_links and document.format == "html" else []
         return {
@@ -81,9 +83,10 @@ def _read(path: str, name: str, charset: str, *, with_links: bool) -> dict[str, 
 def main(arguments: list[str]) -> int:
     """Read every file named in `arguments`; one failure does not stop the rest."""
     memory, cpu, links, *rest = arguments
-    _close_the_box(int(memory), int(cpu), rest[0::3])
-    for path, name, charset in zip(rest[0::3], rest[1::3], rest[2::3], strict=True):
-        sys.stdout.write(json.dumps(_read(path, name, charset, with_links=links == "links"), ensure_ascii=True) + "\n")
+    _close_the_box(int(memory), int(cpu), rest[0::4])
+    for path, name, charset, title in zip(rest[0::4], rest[1::4], rest[2::4], rest[3::4], strict=True):
+        result = _read(path, name, charset, title, with_links=links == "links")
+        sys.stdout.write(json.dumps(result, ensure_ascii=True) + "\n")
         sys.stdout.flush()
     return 0
 

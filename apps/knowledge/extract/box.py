@@ -29,11 +29,12 @@ _ENVIRONMENT = {"PATH": os.environ.get("PATH", ""), "LANG": "C.UTF-8", "PYTHONDO
 
 @dataclass(frozen=True, slots=True)
 class BoxFile:
-    """A file to read: where it is, what its owner calls it, and the charset its server declared, if any."""
+    """A file to read: where it is, what its owner calls it, the charset its server declared and a title, if any."""
 
     path: str
     name: str
     charset: str = ""
+    title: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,10 +76,10 @@ class _Child:
     """One boxed process and the lines it writes."""
 
     def __init__(self, files: Sequence[BoxFile], *, with_links: bool, timeout_s: float, memory_bytes: int) -> None:
-        triples = [part for file in files for part in (file.path, file.name or "-", file.charset)]
+        described = [part for file in files for part in (file.path, file.name or "-", file.charset, file.title)]
         cpu_s = int(timeout_s * len(files)) + 1
         limits = [str(memory_bytes), str(cpu_s), "links" if with_links else "-"]
-        command = [sys.executable, "-m", "apps.knowledge.extract", *limits, *triples]
+        command = [sys.executable, "-m", "apps.knowledge.extract", *limits, *described]
         self.over = False
         self._timeout_s = timeout_s
         self._buffer = bytearray()

@@ -24,7 +24,9 @@ VECTOR_CANDIDATES = 64
 LEXICAL_CANDIDATES = 48
 RARE_MATCHES = 3000
 """Passages that lexical candidates are picked from: the rarest terms whose passages together stay under this."""
-TYPO_SIMILARITY = 0.6
+TYPO_SIMILARITY = 0.55
+TYPO_MIN_CHARS = 6
+"""Shorter words resemble too many others: three trigrams make `shoe` and `show` alike."""
 
 _STATS = """
 SELECT coalesce(sum(chunk_count), 0), coalesce(sum(term_count), 0) FROM knowledge_document WHERE tenant_id = %(tenant)s
@@ -145,7 +147,7 @@ def _typos(
 
     `frequency` is updated, so that such a word weighs like the one it is taken for.
     """
-    unknown = [term for term, count in frequency.items() if not count and len(term) >= 4][:8]
+    unknown = [term for term, count in frequency.items() if not count and len(term) >= TYPO_MIN_CHARS][:8]
     if not unknown:
         return {}
     cursor.execute("SELECT set_config('pg_trgm.word_similarity_threshold', %s, true)", [str(TYPO_SIMILARITY)])

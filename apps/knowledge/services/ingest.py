@@ -13,14 +13,14 @@ import numpy as np
 from django.conf import settings
 
 from apps.core.clock import now
-from apps.core.errors import Busy, DeadlineExceeded, Unavailable
+from apps.core.errors import Busy, DeadlineExceeded, Invalid, Unavailable
 from apps.core.tenancy import tenant_scope
 from apps.events.services import event_record
 from apps.inference.services import default_model, embed_texts
 from apps.jobs.services import JobContext
 from apps.knowledge.extract.box import BoxDocument
 from apps.knowledge.extract.types import ExtractError
-from apps.knowledge.models import Chunk, Source
+from apps.knowledge.models import EMBEDDING_DIMENSIONS, Chunk, Source
 from apps.knowledge.services.inputs import ReadDocument, source_documents
 from apps.knowledge.services.write import PreparedDocument, source_replace
 from apps.knowledge.types import SourceStatus
@@ -59,7 +59,8 @@ def source_ingest(ctx: JobContext) -> None:
         source = Source.objects.filter(id=source_id).first()
     if source is None:
         return
-    run = _Run(ctx, default_model("embedding").name)
+    model = default_model("embedding")
+    run = _Run(ctx, f"{model.name}@{model.revision}")
     with _Embedder(run) as embedder:
         for document in source_documents(ctx.tenant_id, source, check=ctx.check):
             _take(run, embedder, document)
@@ -86,11 +87,10 @@ def _take(run: _Run, embedder: _Embedder, read: ReadDocument) -> None:
 
 
 def _prepare(read: ReadDocument, result: BoxDocument, model: str) -> PreparedDocument:
-    title = read.title or result.title or read.name
     return PreparedDocument(
         name=read.name,
         url=read.url,
-        title=title[:300],
+        title=(result.title or read.name)[:300],
         format=result.format,
         flags=result.flags,
         drafts=result.chunks,
@@ -191,6 +191,11 @@ class _Embedder:
                 if time.monotonic() > give_up or self._run.ctx.lost.is_set():
                     raise
                 time.sleep(min(error.retry_after_s or 1.0, 5.0))
+        if result.vectors.shape[1] != EMBEDDING_DIMENSIONS:
+            raise Invalid(
+                f"The embedding model gives {result.vectors.shape[1]} dimensions; the index holds {EMBEDDING_DIMENSIONS}.",
+                code="embedding_dimensions",
+            )
         for digest, vector in zip(batch, result.vectors, strict=True):
             self._vectors[digest] = vector
 

@@ -23,11 +23,10 @@ from apps.knowledge.types import SourceKind
 
 @dataclass(frozen=True, slots=True)
 class ReadDocument:
-    """A file or page that was read or refused: the `done`th of `known`. `title` overrides the one found inside."""
+    """A file or page that was read or refused: the `done`th of `known`."""
 
     name: str
     url: str
-    title: str
     done: int
     known: int
     result: BoxDocument | ExtractError
@@ -45,12 +44,15 @@ def source_documents(tenant_id: uuid.UUID, source: Source, *, check: Callable[[]
         check()
         batch = files[at : at + FILES_PER_PROCESS]
         with _local_paths([file.storage_name for file in batch]) as paths:
-            # A pasted text is Markdown; its title is the one that was typed.
-            suffix = ".md" if source.kind == SourceKind.TEXT else ""
-            boxed = [BoxFile(path, file.name + suffix) for path, file in zip(paths, batch, strict=True)]
+            boxed = [_box_file(source, path, file) for path, file in zip(paths, batch, strict=True)]
             for index, result in enumerate(extract_boxed(boxed), start=at):
-                title = source.name if source.kind == SourceKind.TEXT else ""
-                yield ReadDocument(names[index], "", title, index + 1, len(files), result)
+                yield ReadDocument(names[index], "", index + 1, len(files), result)
+
+
+def _box_file(source: Source, path: str, file: SourceFile) -> BoxFile:
+    # A pasted text is Markdown; its title is the one that was typed.
+    typed = source.kind == SourceKind.TEXT
+    return BoxFile(path, f"{file.name}.md" if typed else file.name, title=source.name if typed else "")
 
 
 def _pages(start: str, check: Callable[[], None]) -> Iterator[ReadDocument]:
@@ -62,7 +64,7 @@ def _pages(start: str, check: Callable[[], None]) -> Iterator[ReadDocument]:
         page_bytes=settings.KNOWLEDGE_MAX_FILE_BYTES,
     )
     for done, page in enumerate(crawl(start, limits, check=check), start=1):
-        yield ReadDocument(page.url, page.url, "", done, page.known, page.result)
+        yield ReadDocument(page.url, page.url, done, page.known, page.result)
 
 
 def _distinct_names(names: list[str]) -> list[str]:
