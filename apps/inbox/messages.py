@@ -84,7 +84,7 @@ CONSOLE_MESSAGES = {
     # Actions
     "back_to_list": _("Back to the list"),
     "take_over": _("Take over"),
-    "give_back": _("Give to the bot"),
+    "give_back": _("Give back to the bot"),
     "given_back": _("The bot answers again."),
     "assign_me": _("Assign to me"),
     "resolve": _("Resolve"),
