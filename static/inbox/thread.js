@@ -92,7 +92,7 @@ export class ThreadPane {
     return h("li", { class: `entry entry--${message.private ? "note" : message.role}`, dataset: { id: message.id } },
       who.avatar,
       h("div", { class: "entry__main" },
-        h("div", { class: "entry__head" }, h("span", { class: "entry__name" }, who.name), message.private ? h("span", { class: "badge badge--warning" }, icon("note"), t("note")) : null, message.role === "bot" ? decisionBadge(message.decision) : null, h("time", { class: "entry__time", datetime: message.created_at, title: exactTime(message.created_at) }, clockTime(message.created_at)), message.role === "bot" ? h("button", { class: "entry__why", type: "button", onClick: () => this.actions.why(message) }, icon("help", "icon--sm"), t("why")) : null),
+        h("div", { class: "entry__head" }, h("span", { class: "entry__name" }, who.name), message.private ? h("span", { class: "badge badge--warning" }, icon("note"), t("note")) : null, message.role === "bot" ? decisionBadge(message.decision) : null, h("time", { class: "entry__time", datetime: message.created_at, title: exactTime(message.created_at) }, clockTime(message.created_at)), message.reply_id ? h("button", { class: "entry__why", type: "button", onClick: () => this.actions.why(message) }, icon("help", "icon--sm"), t("why")) : null),
         body,
         message.citations?.length ? sources(message.citations) : null));
   }
