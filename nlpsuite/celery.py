@@ -39,7 +39,7 @@ def _stop_generations(**_: Any) -> None:
     from apps.inference.services import engine_stop
 
     if settings.NLPSUITE_ROLE == "worker-inference":
-        engine_stop()
+        engine_stop(wait=False)
 
 
 @worker_ready.connect

@@ -155,7 +155,8 @@ class Supervisor:
         command = [sys.executable, "-m", "celery", "--quiet", "-A", "nlpsuite", "worker", "-Q", queue, "-P", "threads"]
         command += ["-c", str(threads), "-n", f"{queue}@%h", "-l", "WARNING"]
         command += ["--without-gossip", "--without-mingle", "--without-heartbeat"]
-        extra = {"REMAP_SIGTERM": "SIGQUIT"}
+        # The inference worker ends its generations itself when told to stop, which Celery tells only on a warm shutdown.
+        extra = {} if queue == "inference" else {"REMAP_SIGTERM": "SIGQUIT"}
         return Child(role=role, command=command, env=self._child_env(role, **extra), cwd=env.BASE_DIR)
 
     def _start_product(self) -> None:
