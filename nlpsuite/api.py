@@ -8,7 +8,7 @@ from typing import Any
 
 import structlog
 from django.core.exceptions import RequestDataTooBig, TooManyFieldsSent, TooManyFilesSent
-from django.db import InterfaceError, OperationalError
+from django.db import DataError, InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse
 from django.middleware.csrf import CsrfViewMiddleware
 from ninja import NinjaAPI
@@ -140,6 +140,13 @@ def _too_big(request: HttpRequest, error: Exception) -> HttpResponse:
     wrapped = Invalid("The body is too large.", code="too_large")
     wrapped.status = 413
     return error_response(request, wrapped)
+
+
+@api.exception_handler(DataError)
+def _not_storable(request: HttpRequest, error: DataError) -> HttpResponse:
+    """NUL, which PostgreSQL keeps in no text, or a value beyond its column: the caller's, whatever the field."""
+    log.warning("api.not_storable", path=request.path, error=str(error)[:200])
+    return error_response(request, Invalid("A value cannot be stored.", code="value_invalid"))
 
 
 @api.exception_handler(OperationalError)
