@@ -6,6 +6,7 @@ import base64
 import json
 from typing import Any
 
+from django.core.exceptions import ValidationError
 from django.db.models import Q, QuerySet
 
 from apps.core.errors import Invalid
@@ -34,7 +35,7 @@ def paginate(queryset: QuerySet, *, cursor: str, limit: int, key: str = "id") ->
             after |= Q(**{key: values[0], "id__lt": values[1]})
         try:
             queryset = queryset.filter(after)
-        except (ValueError, TypeError) as error:
+        except (ValueError, TypeError, ValidationError) as error:
             raise Invalid("The cursor is not valid.", code="cursor_invalid") from error
     rows = list(queryset.order_by(*[f"-{field}" for field in fields])[: limit + 1])
     if len(rows) <= limit:
