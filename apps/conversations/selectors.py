@@ -72,7 +72,8 @@ def message_info(row: Message, author: Person | None = None) -> MessageInfo:
     )
 
 
-def _with_authors(tenant_id: uuid.UUID, rows: Sequence[Message]) -> list[MessageInfo]:
+def messages_info(tenant_id: uuid.UUID, rows: Sequence[Message]) -> list[MessageInfo]:
+    """Return the plain values of rows, with the names of their authors."""
     ids = {row.author_id for row in rows if row.author_id}
     names = member_names(tenant_id=tenant_id, user_ids=ids) if ids else {}
     return [
@@ -90,7 +91,7 @@ def messages_after(
         if not staff:
             rows = rows.filter(private=False)
         found = list(rows.order_by("seq")[: limit + 1])
-        return _with_authors(tenant_id, found[:limit]), len(found) > limit
+        return messages_info(tenant_id, found[:limit]), len(found) > limit
 
 
 def messages_before(
@@ -110,7 +111,7 @@ def message_get(*, tenant_id: uuid.UUID, message_id: uuid.UUID) -> MessageInfo:
         row = Message.objects.filter(id=message_id).first()
         if row is None:
             raise NotFound("There is no such message.")
-        return _with_authors(tenant_id, [row])[0]
+        return messages_info(tenant_id, [row])[0]
 
 
 def conversation_info(row: Conversation, assignee_name: str = "") -> ConversationInfo:

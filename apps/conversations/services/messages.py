@@ -10,7 +10,7 @@ from typing import Any
 from django.db import IntegrityError, transaction
 
 from apps.conversations.models import Contact, Conversation, Inbox, Message, VisitorToken
-from apps.conversations.selectors import message_info
+from apps.conversations.selectors import messages_info
 from apps.conversations.services.visitors import LIFETIME, visitor_token_digest
 from apps.conversations.types import MAX_TEXT, Posted, Visitor
 from apps.core.clock import now
@@ -77,7 +77,7 @@ def message_post(
             if earlier is not None:
                 if earlier.role != role:
                     raise Conflict("This client_id was used for another message.", code="client_id_reused")
-                return Posted(message_info(earlier), created=False)
+                return Posted(messages_info(tenant_id, [earlier])[0], created=False)
         row = Message(
             conversation_id=conversation.id,
             seq=conversation.last_seq + 1,
@@ -97,7 +97,7 @@ def message_post(
         event_record(
             type="message.created", subject_type="conversation", subject_id=conversation.id, data=data, actor=actor
         )
-        return Posted(message_info(row), created=True)
+        return Posted(messages_info(tenant_id, [row])[0], created=True)
 
 
 def _locked(conversation_id: uuid.UUID) -> Conversation | None:
