@@ -84,7 +84,7 @@ class ApiClient:
         self._client = Client(headers={"Authorization": f"Bearer {secret}", "Host": "127.0.0.1"})
 
     def request(self, method: str, path: str, body: Any = None, **headers: str) -> Any:
-        extra: dict[str, Any] = {"headers": {**self._client.headers, **headers}} if headers else {}
+        extra: dict[str, Any] = {"headers": headers} if headers else {}
         call = getattr(self._client, method.lower())
         url = path if path.startswith(("/v1", "/tei", "/libre")) else f"/api/v1{path}"
         if body is None:
