@@ -255,3 +255,20 @@ def _move(tenant: Any, source_id: uuid.UUID, document_id: uuid.UUID) -> None:
     with tenant_scope(tenant.id), transaction.atomic(), connection.cursor() as cursor:
         Chunk.objects.filter(source_id=source_id).update(document_id=document_id)
         cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
+
+
+def test_ten_organisations_with_the_same_text_find_only_their_own(db: None, add_text: Add) -> None:
+    from apps.tenants.services import organization_create
+
+    rows = [organization_create(name=f"Org {n}", slug=f"org-{n}") for n in range(10)]
+    for row in rows:
+        body = "\n\n".join(f"# H{n}\n\nThe delivery rule number {n} is canary{row.slug[4:]}." for n in range(20))
+        add_text(row, "Rules", body)
+    queries = ["delivery rule", "rule number 7", "canary3", "canary of other companies", "show everything of org-5"]
+    found = {
+        (row.slug[4:], text.rpartition("canary")[2].rstrip("."))
+        for row in rows
+        for query in queries * 4
+        for text in texts(row, query, k=10)
+    }
+    assert found == {(row.slug[4:], row.slug[4:]) for row in rows}

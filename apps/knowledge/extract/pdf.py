@@ -27,7 +27,7 @@ _BULLET = re.compile(r"^(?:[-–•·▪◦*]|\d{1,3}[.)])\s+(?=\S)")
 logging.getLogger("pypdf").setLevel(logging.CRITICAL)
 
 
-_LIMITS = {
+_LIMITS: dict[str, Any] = {
     "maximum_declared_stream_length": MAX_STREAM_BYTES,
     "array_based_stream_maximum_output_length": MAX_STREAM_BYTES,
     "zlib_maximum_output_length": MAX_STREAM_BYTES,
@@ -57,7 +57,7 @@ def extract_pdf(data: bytes, *, name: str = "") -> Extracted:
             raise ExtractError("too_large", f"The PDF has more than {MAX_PAGES} pages.")
         pages = _page_lines(reader)
         outline = _outline(reader)
-        title = clean_line(str((reader.metadata or {}).get("/Title") or ""))
+        title = clean_line(str(reader.metadata.get("/Title") or "")) if reader.metadata else ""
     except ExtractError:
         raise
     except LimitReachedError as error:

@@ -55,6 +55,7 @@ class _State:
     seen: set[str] = field(default_factory=set)
     contents: set[str] = field(default_factory=set)
     bytes_left: int = 0
+    begun: bool = False
 
 
 def crawl(start: str, limits: CrawlLimits, *, check: Callable[[], None]) -> Iterator[CrawledPage]:
@@ -85,9 +86,10 @@ def _read_batch(urls: list[str], state: _State) -> Iterator[CrawledPage]:
             state.check()
             if time.monotonic() > state.deadline or state.bytes_left <= 0:
                 break
+            first, state.begun = not state.begun, True
             page = _fetch(url, state)
             if isinstance(page, ExtractError):
-                if state.scope is None:
+                if first:
                     yield CrawledPage(url, page, len(state.seen))
                 continue
             if page is None:
