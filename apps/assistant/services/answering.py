@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
+import structlog
 
 from apps.assistant.condense import condense_query
 from apps.assistant.decision import Decision, Thresholds, decide
@@ -21,13 +22,14 @@ from apps.assistant.services.phrases import phrase
 from apps.assistant.services.prompt import answer_prompt
 from apps.assistant.text import Sentence, SentenceBuffer
 from apps.assistant.types import Answer, Question
-from apps.core.errors import Cancelled
+from apps.core.errors import AppError, Cancelled
 from apps.inference.services import default_model, embed_texts, generate_stream
 from apps.inference.types import GenerateRequest
 from apps.knowledge.selectors import passages_search
 from apps.knowledge.types import Passage
 from apps.tenants.selectors import organization_settings
 
+log = structlog.get_logger(__name__)
 RETRIEVED, PROMPTED = 8, 3
 MAX_ANSWER_TOKENS = 120
 MAX_SENTENCES = 4
@@ -45,6 +47,8 @@ class AnswerRun:
         self._settings = organization_settings(tenant_id=question.tenant_id)
         self._began = time.perf_counter()
         self.timings_ms: dict[str, float] = {}
+        # Unix times, so that a reader on this machine can tell what delivery added.
+        self.stamps: dict[str, float] = {}
         self.checks: list[dict[str, Any]] = []
         self.passages: tuple[Passage, ...] = ()
         self._text = ""
@@ -58,7 +62,7 @@ class AnswerRun:
         if decision.kind == "abstain":
             fixed = decision.reason if decision.reason.startswith("small_talk_") else "no_answer"
             return self._say(decision, fixed)
-        cited = self._generate()
+        cited = self._generated_or_none()
         if not self._text:
             cited = self._quote()
         if not self._text:
@@ -95,7 +99,19 @@ class AnswerRun:
     def _embed(self, texts: Sequence[str]) -> np.ndarray:
         return embed_texts(list(texts), tenant_id=self.question.tenant_id).vectors
 
-    def _generate(self) -> list[int]:
+    def _generated_or_none(self) -> list[int]:
+        """A model that is away, busy or late costs its own words only: what was released stays, else we quote."""
+        cited: list[int] = []
+        try:
+            self._generate(cited)
+        except Cancelled:
+            raise
+        except AppError as error:
+            log.warning("answer.not_generated", code=error.code, released=bool(self._text))
+            self.checks.append({"sentence": "", "supported": False, "reason": f"engine_{error.code}"})
+        return cited
+
+    def _generate(self, cited: list[int]) -> None:
         prompted = self.passages[:PROMPTED]
         context = GroundingContext([PassageText(p.text, heading_path(p)) for p in prompted], self._embed)
         request = GenerateRequest(
@@ -104,7 +120,6 @@ class AnswerRun:
             temperature=0.0,
         )
         buffer = SentenceBuffer()
-        cited: list[int] = []
         stream = generate_stream(
             request,
             tenant_id=self.question.tenant_id,
@@ -116,17 +131,19 @@ class AnswerRun:
             for piece in stream:
                 if "first_token" not in self.timings_ms:
                     self._mark("first_token")
+                    self.stamps["first_token"] = time.time()
                 for sentence in buffer.feed(piece.text):
+                    self.stamps.setdefault("first_sentence", time.time())
                     previous = self._offer(context, sentence, previous, cited)
                     if (not previous.supported and not previous.filler) or len(cited) >= MAX_SENTENCES:
-                        return cited
+                        return
             self._check_stop()
+            if stream.stats is not None and stream.stats.finish_reason == "length":
+                return  # what the token limit cut is half a sentence, however true its beginning
             for sentence in buffer.flush():
-                # A sentence that the token limit cut is not whole: the check sees it as it is.
                 previous = self._offer(context, sentence, previous, cited)
                 if not previous.supported and not previous.filler:
                     break
-            return cited
         finally:
             stream.close()
             self._mark("generate")
@@ -169,6 +186,7 @@ class AnswerRun:
         self._text += piece
         if "first_release" not in self.timings_ms:
             self._mark("first_release")
+            self.stamps["first_release"] = time.time()
         self._note({"decision": "answer", "citation": citation_of(passage)})
         self._release(piece)
 
@@ -198,6 +216,7 @@ class AnswerRun:
             "checks": self.checks,
             "model": default_model("chat").name,
             "timings_ms": self.timings_ms,
+            "stamps": self.stamps,
         }
         return Answer(decision.kind, decision.reason, text, citations, grounded=True, why=why)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 import uuid
 from typing import Any
 
@@ -82,7 +83,7 @@ def draft_generate(ctx: JobContext) -> None:
             error_code=code,
         )
     endings: dict[str, EndStatus] = {"ready": "done", "cancelled": "cancelled", "failed": "failed"}
-    writer.end(endings[status], code=code, data={"text": run.text.strip(), "citations": run.citations})
+    writer.end(endings[status], code=code, data={"first_token_at": run.first_token_at})
 
 
 class _DraftRun:
@@ -91,6 +92,7 @@ class _DraftRun:
     def __init__(self, ctx: JobContext, draft: DraftInfo, writer: StreamWriter) -> None:
         self.ctx, self.draft, self.writer = ctx, draft, writer
         self.text = ""
+        self.first_token_at = 0.0
         self.marks: list[dict[str, Any]] = []
         self.citations: list[dict[str, Any]] = []
 
@@ -112,6 +114,7 @@ class _DraftRun:
                 should_stop=lambda: stopped() or self.ctx.lost.is_set(),
             )
             for piece in stream:
+                self.first_token_at = self.first_token_at or time.time()
                 self.text += piece.text
                 self.writer.append(piece.text)
                 for sentence in buffer.feed(piece.text):
