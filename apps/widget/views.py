@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cache
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 from urllib.parse import urlsplit
 
 from csp.decorators import csp_replace
@@ -82,9 +82,8 @@ def frame_page(request: HttpRequest) -> HttpResponse:
     context = {"config": config, "catalogues": _frame_catalogues(), "locale": locale}
     theme = request.GET.get("theme", "")
     context["theme"] = theme if theme in THEMES else ""
-    response: HttpResponse = csp_replace({"frame-ancestors": ["'self'", *origins]})(
-        lambda inner: render(inner, "widget/frame.html", context)
-    )(request)
+    policy = csp_replace({"frame-ancestors": ["'self'", *origins]})
+    response = cast(HttpResponse, policy(lambda inner: render(inner, "widget/frame.html", context))(request))
     response["Cache-Control"] = "private, no-cache"
     return response
 

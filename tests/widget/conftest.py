@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import shutil
 import threading
 from collections.abc import Iterator
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -13,10 +12,11 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, sync_playwright
 
+from tests.browser import ARGS, executable
+
 ROOT = Path(__file__).resolve().parent.parent.parent
 POLICY = "default-src 'self'; img-src 'self' data:; object-src 'none'; base-uri 'self'; frame-ancestors 'none'"
 BLANK = b'<!doctype html><html lang="en" data-icons="/static/icons.svg"><body><div id="out"></div></body></html>'
-BROWSER_ARGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
 
 
 class _Handler(SimpleHTTPRequestHandler):
@@ -43,7 +43,7 @@ def script_page() -> Iterator[Page]:
     server = ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(_Handler, directory=str(ROOT)))
     threading.Thread(target=server.serve_forever, daemon=True).start()
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=BROWSER_ARGS)
+        browser = playwright.chromium.launch(executable_path=executable(), args=ARGS)
         page = browser.new_page()
         page.add_init_script(
             "window.alerts = 0; window.alert = window.confirm = window.prompt = () => { alerts += 1; };"

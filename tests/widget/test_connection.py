@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page
 
+pytestmark = pytest.mark.browser
 SETUP = """async () => {
     const { WidgetConnection } = await import("/static/widget/frame/connection.js");
     const { FrameStorage } = await import("/static/widget/frame/storage.js");

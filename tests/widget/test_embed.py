@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import shutil
 import threading
 import time
 from collections.abc import Iterator
@@ -14,8 +13,9 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, sync_playwright
 
-from tests.widget.conftest import BROWSER_ARGS
+from tests.browser import ARGS, executable
 
+pytestmark = pytest.mark.browser
 ROOT = Path(__file__).resolve().parent.parent.parent
 FRAME = """<!doctype html><body><textarea aria-label="box"></textarea><script type="module">
 import { Bridge } from "/static/widget/frame/bridge.js";
@@ -90,7 +90,7 @@ def _serve(handler: Any) -> ThreadingHTTPServer:
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
     with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=BROWSER_ARGS)
+        chromium = playwright.chromium.launch(executable_path=executable(), args=ARGS)
         yield chromium
         chromium.close()
 
@@ -179,6 +179,10 @@ def test_the_frame_answers_only_its_verified_parent(shop: Page) -> None:
 def test_a_strict_content_policy_of_the_page_is_kept(shop: Page) -> None:
     style = "getComputedStyle(document.querySelector('nlpsuite-chat').shadowRoot.querySelector('.launcher')).position"
     assert shop.evaluate(style) == "fixed"
+
+
+def test_a_call_is_truthy_so_that_waiting_for_the_method_can_call_it(shop: Page) -> None:
+    assert shop.evaluate("nlpsuite.open().close().isOpen() === false")
 
 
 def test_the_page_itself_is_left_alone(shop: Page) -> None:

@@ -9,6 +9,7 @@ from playwright.sync_api import Page
 
 from tests.widget.payloads import PAYLOADS
 
+pytestmark = pytest.mark.browser
 ALLOWED = {"P", "BR", "UL", "OL", "LI", "PRE", "CODE", "STRONG", "A", "SPAN"}
 RENDER = """async ([texts, citations]) => {
     const { formatText } = await import("/static/js/lib/format.js");
