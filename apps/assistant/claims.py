@@ -68,7 +68,7 @@ _NUMBER_WORDS = {
 }  # fmt: skip
 
 _CLAUSE_BREAK = re.compile(r"[,;:()\u2014\u3002\uff0c\uff1b]|\s-\s|[.!?](?=\s|$)|\n")
-_CLAUSE_WORDS = frozenset({"but", "which", "because", "so", "although", "though", "while", "however"})
+_CLAUSE_WORDS = words("but which because so although though while however if when whenever unless until")
 _ONE_UNIT = re.compile(
     r"\bone\b(?=\s+(?:day|week|month|year|hour|minute|second|time|percent|file|copy|page)s?\b)", re.IGNORECASE
 )

@@ -345,9 +345,12 @@ def _order(candidates: Sequence[tuple[Word, list[int]]], places: Sequence[int], 
         first, second = candidates[i - 1][0], candidates[i][0]
         before, place = window.words[places[i - 1]], window.words[places[i]]
         apart = before.sentence != place.sentence
-        if places[i] > places[i - 1] and not (apart and first.clause == second.clause):
+        together = first.clause == second.clause
+        if first.kind == "condition" and together and before.clause != place.clause:
+            return "order"
+        if places[i] > places[i - 1] and not (apart and together):
             continue
-        if apart or first.clause == second.clause or before.clause == place.clause:
+        if apart or together or before.clause == place.clause:
             return "order"
         moved += 1
     return "order" if moved > 1 else ""

@@ -41,11 +41,13 @@ _HAS_FIGURE = re.compile(
 )
 # "in three cases.", "two things that you should do.": what is announced has to be quoted too.
 _ANNOUNCES = re.compile(
-    r"\b(?:two|three|four|five|six|seven|several|following|these|some|a few|number of) (?:\w+ ){0,2}?"
-    r"(?:things|cases|steps|ways|reasons|rules|conditions|types|kinds|questions|points|options|roles|possibilities|phases|schemes|items|criteria)\b"
+    r"\b(two|three|four|five|six|seven|several|following|these|some|a few|number of) (?:\w+ ){0,2}?"
+    r"(?:things|cases|steps|ways|reasons|rules|conditions|types|kinds|questions|points|options|roles|possibilities"
+    r"|phases|schemes|items|criteria)\b"
     r"[^.]{0,40}[.:]$",
     re.IGNORECASE,
 )
+_COUNTS = {"two": 2, "three": 3, "four": 4, "five": 5, "six": 6, "seven": 7}
 _CODE = re.compile(r"[<>{}]|^\s*\$ |(?<!\w)--?\w|\b\w+\(|=|^\s{2,}\S|;$|^\w+ [\w./:-]+$")
 _LOOSE_START = re.compile(
     r"(?i)^\W*(?:and|but|or|nor|so|yet|for example|e\.g|in addition|finally|secondly|second|third)\b"
@@ -133,14 +135,20 @@ def _spans(passage: int, text: str) -> Iterator[_Span]:
                 break
             if parts[-1].text.rstrip().endswith((":", ",")) or len(text[start:end].split()) < 4:
                 continue
-            if _ANNOUNCES.search(parts[-1].text) and last + 1 < len(units):
+            if any(i + _announced(units[i]) > last for i in range(first, last + 1)) and last + 1 < len(units):
                 continue
             yield _Span(passage, start, end, text[start:end], tuple(s.text for s in parts))
 
 
+def _announced(unit: Sequence[Sentence]) -> int:
+    """How many sentences a unit announces and does not bring along: "in two cases." 2, "some reasons." 1."""
+    match = _ANNOUNCES.search(unit[-1].text)
+    return _COUNTS.get(match.group(1).lower(), 1) if match else 0
+
+
 def _reach(unit: Sequence[Sentence]) -> int:
     """How many units a quotation may have: more after a sentence that announces some."""
-    return MAX_SENTENCES + 3 if _ANNOUNCES.search(unit[-1].text) else MAX_SENTENCES
+    return MAX_SENTENCES + _announced(unit)
 
 
 def _units(text: str) -> list[list[Sentence]]:
