@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 Role = Literal["chat", "embedding"]
 FinishReason = Literal["stop", "length", "cancelled"]
 Priority = Literal["live", "api", "batch"]
+ChatPrecision = Literal["auto", "float32"]
+EmbedDtype = Literal["auto", "float32", "bfloat16"]
 
 FloatArray = NDArray[np.float32]
 
@@ -105,8 +107,8 @@ class EngineConfig:
     chat_max_queued: int = 16
     chat_kv_cache_gb: int = 1
     chat_batched_tokens: int = 512
-    chat_precision: Literal["auto", "float32"] = "auto"
-    embed_dtype: Literal["auto", "float32", "bfloat16"] = "auto"
+    chat_precision: ChatPrecision = "auto"
+    embed_dtype: EmbedDtype = "auto"
     embed_batch_tokens: int = 4096
     embed_max_queued_texts: int = 4096
 

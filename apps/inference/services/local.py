@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import logging
 import threading
+from typing import cast
 
 from django.conf import settings
 from redis.exceptions import RedisError
 
 from apps.core.redis import redis_client
 from apps.inference.engine.host import EngineHost, HostInfo
-from apps.inference.engine.types import EngineConfig
+from apps.inference.engine.types import ChatPrecision, EmbedDtype, EngineConfig
 from apps.inference.services.faults import redis_unavailable
 from apps.inference.services.models import catalogue
 
@@ -43,8 +44,8 @@ def engine_config() -> EngineConfig:
         chat_max_active=settings.INFERENCE_MAX_GENERATIONS,
         chat_kv_cache_gb=settings.INFERENCE_KV_CACHE_GB,
         chat_batched_tokens=settings.INFERENCE_BATCHED_TOKENS,
-        chat_precision=settings.INFERENCE_CHAT_PRECISION,
-        embed_dtype=settings.INFERENCE_EMBED_DTYPE,
+        chat_precision=cast(ChatPrecision, settings.INFERENCE_CHAT_PRECISION),
+        embed_dtype=cast(EmbedDtype, settings.INFERENCE_EMBED_DTYPE),
     )
 
 

@@ -7,6 +7,15 @@ from pathlib import Path
 
 from nlpsuite.settings import env
 
+
+def _choice(name: str, *allowed: str) -> str:
+    """Return the variable, the first of `allowed` when unset. Raises ValueError that names it."""
+    value = env.env_str(name, allowed[0])
+    if value not in allowed:
+        raise ValueError(f"{name} must be one of {', '.join(allowed)}, not {value!r}")
+    return value
+
+
 # Set by the supervisor; only "worker-inference" loads models.
 NLPSUITE_ROLE = env.env_str("NLPSUITE_ROLE", "command")
 _catalogue = env.env_str("INFERENCE_CATALOGUE")
@@ -17,7 +26,7 @@ INFERENCE_MAX_GENERATIONS = env.env_int("INFERENCE_MAX_GENERATIONS", 16)
 INFERENCE_KV_CACHE_GB = env.env_int("INFERENCE_KV_CACHE_GB", 1)
 INFERENCE_BATCHED_TOKENS = env.env_int("INFERENCE_BATCHED_TOKENS", 512)
 # "auto" takes what is fastest on this processor; see docs/adr/0002-chat-engine.md for what float32 costs.
-INFERENCE_CHAT_PRECISION = env.env_str("INFERENCE_CHAT_PRECISION", "auto")
-INFERENCE_EMBED_DTYPE = env.env_str("INFERENCE_EMBED_DTYPE", "auto")
+INFERENCE_CHAT_PRECISION = _choice("INFERENCE_CHAT_PRECISION", "auto", "float32")
+INFERENCE_EMBED_DTYPE = _choice("INFERENCE_EMBED_DTYPE", "auto", "float32", "bfloat16")
 # Calls from other processes that may wait for the inference worker, by class.
 INFERENCE_QUEUE_BOUNDS = {"live": 256, "api": 64, "batch": 16}
