@@ -15,7 +15,7 @@ from typing import Any
 
 import structlog
 from channels.generic.websocket import AsyncWebsocketConsumer
-from django.db import Error
+from django.db import DataError, Error
 from redis.exceptions import RedisError
 
 from apps.core.errors import AppError, Invalid, Unavailable
@@ -56,7 +56,8 @@ class FrameConsumer(AsyncWebsocketConsumer):
         """Queue a frame. Above 256 KiB droppable frames go first, then the socket is closed with 1013."""
         if self.closing:
             return
-        body = json.dumps(frame, ensure_ascii=False, separators=(",", ":")).encode()
+        # JSON lets a client name lone surrogates, which no encoder writes: what echoes them must not end the socket.
+        body = json.dumps(frame, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
         self._queue.append((body, droppable))
         self._queued_bytes += len(body)
         if self._queued_bytes > MAX_QUEUED_BYTES:
@@ -132,6 +133,9 @@ class FrameConsumer(AsyncWebsocketConsumer):
             await self.on_frame(frame)
         except AppError as error:
             self.push_error(error, **self._echo(frame))
+        except (DataError, UnicodeError):
+            # NUL or a lone surrogate in some field, which would be refused again.
+            self.push_error(Invalid("A text cannot be stored.", code="text_invalid"), **self._echo(frame))
         except (Error, RedisError, OSError) as error:
             # Nothing was acknowledged: the client sends the frame again.
             log.warning("socket.store_away", error=type(error).__name__)
