@@ -25,12 +25,17 @@ from apps.knowledge.services import source_create_from_text
 from apps.tenants.services import organization_settings_update
 from apps.widget.consumers import VisitorConsumer
 from tests import fakes
-from tests.sockets import Socket, actions_of, call, say, visitor, work
+from tests.sockets import OWN, Socket, actions_of, call, say, staff, visitor, work
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 MESSAGE_KEYS = {"id", "seq", "role", "text", "citations", "created_at"}
 EMOJI = "Zwei Tage 🙂 dauert es. Danach 👩‍👩‍👧 ist alles da. 好的。"
+
+
+@pytest.fixture(autouse=True)
+def models(monkeypatch: pytest.MonkeyPatch) -> fakes.FakeModels:
+    return fakes.install(monkeypatch, fakes.FakeModels())
 
 
 def _counts(tenant: Any) -> tuple[int, int]:
@@ -68,20 +73,27 @@ async def test_the_reserved_conversation_survives_a_reconnect(tenant: Any, inbox
     await asyncio.gather(first.close(), second.close())
 
 
-@pytest.mark.parametrize("token", ["", "wgt_unknown", None, 7, ["x"], {"a": 1}, "x" * 300, "\ud800", "\x00"])
-async def test_an_unknown_widget_token_ends_in_4401(inbox: Any, token: Any) -> None:
-    socket = await Socket("/ws/widget").open()
-    await socket.send(type="hello", widget_token=token)
-    assert await socket.closed() == 4401
-    assert socket.frames[0]["code"] == "widget_not_found"
+NO_TOKENS: list[Any] = ["", "wgt_unknown", None, 7, ["x"], {"a": 1}, "x" * 300, "\ud800", "\x00"]
 
 
-@pytest.mark.parametrize("kind", sorted(actions_of(VisitorConsumer) - {"hello"}) + ["nonsense"])
-async def test_nothing_is_done_before_hello(inbox: Any, kind: str) -> None:
-    socket = await Socket("/ws/widget").open()
-    await socket.send(type=kind, client_id=str(uuid.uuid4()), text="hi")
-    assert await socket.closed() == 4401
-    assert socket.frames == []
+async def _answer_to(*frames: dict[str, Any], origin: str | None = OWN) -> tuple[int, list[str]]:
+    """Open, send, wait for the end: the close code and the codes of the errors before it."""
+    socket = await Socket("/ws/widget", origin=origin).open()
+    for frame in frames:
+        await socket.send(**frame)
+    code = await socket.closed()
+    return code, [frame.get("code", frame["type"]) for frame in socket.frames]
+
+
+async def test_an_unknown_widget_token_ends_in_4401(inbox: Any) -> None:
+    found = [await _answer_to({"type": "hello", "widget_token": token}) for token in NO_TOKENS]
+    assert found == [(4401, ["widget_not_found"])] * len(NO_TOKENS)
+
+
+async def test_nothing_is_done_before_hello(inbox: Any) -> None:
+    kinds = [*sorted(actions_of(VisitorConsumer) - {"hello"}), "nonsense"]
+    found = [await _answer_to({"type": kind, "client_id": str(uuid.uuid4()), "text": "hi"}) for kind in kinds]
+    assert found == [(4401, [])] * len(kinds)
 
 
 async def test_a_silent_socket_is_closed(inbox: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -90,20 +102,29 @@ async def test_a_silent_socket_is_closed(inbox: Any, monkeypatch: pytest.MonkeyP
     assert await socket.closed(2) == 4401
 
 
-@pytest.mark.parametrize(
-    "identity", [{"id": "u", "hash": "x"}, {"id": "u"}, "u", 7, [], {"id": "\ud800", "hash": "x"}, {"hash": "x"}]
-)
-async def test_an_unproven_identity_is_refused(tenant: Any, inbox: Any, identity: Any) -> None:
-    socket = await Socket("/ws/widget").open()
-    await socket.send(type="hello", widget_token=inbox.widget_token, identity=identity)
-    assert await socket.closed() == 4401
-    assert socket.frames[0]["code"] == "identity_invalid"
+NO_IDENTITIES: list[Any] = [
+    {"id": "u", "hash": "x"},
+    {"id": "u"},
+    {"hash": "x"},
+    {"id": "\ud800", "hash": "x"},
+    {"id": "u", "hash": "\ud800"},
+    "u",
+    7,
+    [],
+    True,
+]
+
+
+async def test_an_unproven_identity_is_refused(tenant: Any, inbox: Any) -> None:
+    hello = {"type": "hello", "widget_token": inbox.widget_token}
+    found = [await _answer_to({**hello, "identity": identity}) for identity in NO_IDENTITIES]
+    assert found == [(4401, ["identity_invalid"])] * len(NO_IDENTITIES)
     assert await _rows(tenant) == (0, 0)
 
 
 # -- messages --------------------------------------------------------------------------------------------------------
 async def test_an_ack_comes_after_the_commit(tenant: Any, inbox: Any) -> None:
-    socket, welcome = await visitor(inbox)
+    socket, _ = await visitor(inbox)
     ack = await say(socket, "hello")
     with_row = await call(lambda: _texts(tenant, ack["message_id"]))
     assert (set(ack), ack["seq"]) == ({"type", "client_id", "message_id", "seq"}, 1)
@@ -222,27 +243,27 @@ async def test_two_visitors_do_not_hear_each_other(tenant: Any, inbox: Any) -> N
     await asyncio.gather(first.close(), second.close())
 
 
-@pytest.mark.parametrize(
-    ("frame", "code"),
-    [
-        ({"text": "hi"}, "client_id_invalid"),
-        ({"text": "hi", "client_id": "7"}, "client_id_invalid"),
-        ({"text": "hi", "client_id": None}, "client_id_invalid"),
-        ({"text": "hi", "client_id": ["x"]}, "client_id_invalid"),
-        ({"text": "hi", "client_id": "\ud800"}, "client_id_invalid"),
-        ({"client_id": str(uuid.uuid4())}, "text_invalid"),
-        ({"text": 7, "client_id": str(uuid.uuid4())}, "text_invalid"),
-        ({"text": " ", "client_id": str(uuid.uuid4())}, "text_empty"),
-        ({"text": "\ud83d", "client_id": str(uuid.uuid4())}, "text_invalid"),
-        ({"text": "x" * 10_001, "client_id": str(uuid.uuid4())}, "text_too_long"),
-    ],
-)
-async def test_a_bad_message_is_refused_and_the_socket_lives(
-    tenant: Any, inbox: Any, frame: dict[str, Any], code: str
-) -> None:
+BAD_MESSAGES: list[tuple[dict[str, Any], str]] = [
+    ({"text": "hi"}, "client_id_invalid"),
+    ({"text": "hi", "client_id": "7"}, "client_id_invalid"),
+    ({"text": "hi", "client_id": None}, "client_id_invalid"),
+    ({"text": "hi", "client_id": ["x"]}, "client_id_invalid"),
+    ({"text": "hi", "client_id": "\ud800"}, "client_id_invalid"),
+    ({"client_id": str(uuid.uuid4())}, "text_invalid"),
+    ({"text": 7, "client_id": str(uuid.uuid4())}, "text_invalid"),
+    ({"text": " ", "client_id": str(uuid.uuid4())}, "text_empty"),
+    ({"text": "\ud83d", "client_id": str(uuid.uuid4())}, "text_invalid"),
+    ({"text": "x" * 10_001, "client_id": str(uuid.uuid4())}, "text_too_long"),
+]
+
+
+async def test_a_bad_message_is_refused_and_the_socket_lives(tenant: Any, inbox: Any) -> None:
     socket, _ = await visitor(inbox)
-    await socket.send(type="message", **frame)
-    assert (await socket.receive("error"))["code"] == code
+    codes = []
+    for frame, _ in BAD_MESSAGES:
+        await socket.send(type="message", **frame)
+        codes.append((await socket.receive("error"))["code"])
+    assert codes == [code for _, code in BAD_MESSAGES]
     assert (await say(socket, "still here"))["seq"] == 1
     await socket.close()
 
@@ -281,10 +302,7 @@ def _finish_reply(tenant: Any, conversation_id: str, reply_id: uuid.UUID, text: 
     StreamWriter(tenant.id, str(reply_id)).end("done")
 
 
-async def test_an_answer_streams_and_ends_with_the_stored_message(
-    tenant: Any, inbox: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    fakes.install(monkeypatch, fakes.FakeModels())
+async def test_an_answer_streams_and_ends_with_the_stored_message(tenant: Any, inbox: Any) -> None:
     text = "Pallets leave the yard every Tuesday and Friday before noon. Stone tiles travel on pallets."
     await call(source_create_from_text, tenant_id=tenant.id, title="Shipping", text=text)
     await call(organization_settings_update, tenant_id=tenant.id, values={"answer_threshold": 0.0}, actor="t")
@@ -313,28 +331,33 @@ def _offsets(deltas: list[dict[str, Any]]) -> list[int]:
     return found
 
 
-@pytest.mark.parametrize("offset", range(0, 40, 2))
-async def test_a_cut_reply_goes_on_from_any_place(tenant: Any, inbox: Any, offset: int) -> None:
+async def test_a_cut_reply_goes_on_from_any_place(tenant: Any, inbox: Any) -> None:
     """A6: at each of 20 places, what was read before and what comes after is the stored text."""
+    offsets = list(range(0, 40, 2))
+    found = [await _resumed(tenant, inbox, offset) for offset in offsets]
+    assert found == [(offset, EMOJI[offset:], EMOJI) for offset in offsets]
+
+
+async def _resumed(tenant: Any, inbox: Any, offset: int) -> tuple[int, str, str]:
+    """Cut a reply, come back with `offset`: where the first piece begins, all pieces, the stored text."""
     first, welcome = await visitor(inbox)
     await say(first, "hello")
-    conversation_id = welcome["conversation_id"]
-    reply_id = await call(_open_reply, tenant=tenant, conversation_id=conversation_id)
+    where = {"tenant": tenant, "conversation_id": welcome["conversation_id"]}
+    reply_id = await call(_open_reply, **where)
     writer = StreamWriter(tenant.id, str(reply_id))
     await call(lambda: [writer.append(EMOJI[:15]), writer.append(EMOJI[15:42]), writer.flush()])
     await first.close()
-    again = {"visitor_token": welcome["visitor_token"], "conversation_id": conversation_id, "after_seq": 1}
+    again = {"visitor_token": welcome["visitor_token"], "conversation_id": welcome["conversation_id"], "after_seq": 1}
     second, _ = await visitor(inbox, **again)
     await second.receive("reply.start")
     await second.send(type="reply.resume", reply_id=str(reply_id), offset=offset)
     await second.receive("reply.delta")
     await call(lambda: [writer.append(EMOJI[42:]), writer.flush()])
-    await call(_finish_reply, tenant=tenant, conversation_id=conversation_id, reply_id=reply_id, text=EMOJI)
+    await call(_finish_reply, **where, reply_id=reply_id, text=EMOJI)
     end = await second.receive("reply.end")
-    came = "".join(f["text"] for f in second.frames if f["type"] == "reply.delta")
-    assert EMOJI[:offset] + came == end["message"]["text"] == EMOJI
-    assert next(f["offset"] for f in second.frames if f["type"] == "reply.delta") == offset
+    deltas = [frame for frame in second.frames if frame["type"] == "reply.delta"]
     await second.close()
+    return deltas[0]["offset"], "".join(delta["text"] for delta in deltas), end["message"]["text"]
 
 
 async def test_a_reply_without_a_resume_is_read_from_its_beginning(tenant: Any, inbox: Any) -> None:
@@ -409,23 +432,25 @@ def _dispatch() -> None:
         pass
 
 
-@pytest.mark.parametrize(
-    "frame",
-    [
-        {},
-        {"reply_id": "x", "offset": 0},
-        {"reply_id": str(uuid.uuid4())},
-        {"reply_id": str(uuid.uuid4()), "offset": -1},
-        {"reply_id": str(uuid.uuid4()), "offset": True},
-        {"reply_id": str(uuid.uuid4()), "offset": 1.5},
-        {"reply_id": str(uuid.uuid4()), "offset": 10**12},
-        {"reply_id": str(uuid.uuid4()), "offset": "0"},
-    ],
-)
-async def test_a_resume_that_makes_no_sense_is_refused(inbox: Any, frame: dict[str, Any]) -> None:
+BAD_RESUMES: list[dict[str, Any]] = [
+    {},
+    {"reply_id": "x", "offset": 0},
+    {"reply_id": str(uuid.uuid4())},
+    {"reply_id": str(uuid.uuid4()), "offset": -1},
+    {"reply_id": str(uuid.uuid4()), "offset": True},
+    {"reply_id": str(uuid.uuid4()), "offset": 1.5},
+    {"reply_id": str(uuid.uuid4()), "offset": 10**12},
+    {"reply_id": str(uuid.uuid4()), "offset": "0"},
+]
+
+
+async def test_a_resume_that_makes_no_sense_is_refused(inbox: Any) -> None:
     socket, _ = await visitor(inbox)
-    await socket.send(type="reply.resume", **frame)
-    assert (await socket.receive("error"))["code"] == "resume_invalid"
+    codes = []
+    for frame in BAD_RESUMES:
+        await socket.send(type="reply.resume", **frame)
+        codes.append((await socket.receive("error"))["code"])
+    assert codes == ["resume_invalid"] * len(BAD_RESUMES)
     await socket.close()
 
 
@@ -461,8 +486,6 @@ async def test_a_score_is_confirmed(tenant: Any, inbox: Any) -> None:
 
 
 async def test_typing_reaches_staff_and_not_the_visitor(tenant: Any, inbox: Any, api: Any) -> None:
-    from tests.sockets import staff
-
     socket, welcome = await visitor(inbox)
     await say(socket, "hello")
     agent = await staff(api.secret)
