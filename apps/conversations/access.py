@@ -6,7 +6,10 @@ import hashlib
 import hmac
 import time
 import uuid
+from dataclasses import replace
 from typing import Any
+
+from django.conf import settings
 
 from apps.accounts.access import access_credential
 from apps.conversations.models import Contact, Conversation, Inbox, VisitorToken
@@ -24,6 +27,8 @@ from apps.core.errors import Forbidden, NotFound
 from apps.core.ids import new_id, parse_id
 from apps.core.tenancy import tenant_scope
 from apps.tenants.selectors import organization_demo
+
+MAX_ATTRIBUTES = 50
 
 
 def access_inbox_by_widget_token(token: str) -> InboxInfo:
@@ -49,13 +54,38 @@ def access_conversation_by_id(tenant_id: uuid.UUID, raw_id: object) -> Conversat
     return conversation_get(tenant_id=tenant_id, conversation_id=parsed)
 
 
-def access_visitor(inbox: InboxInfo, token: object, identity: object = None) -> Visitor:
+def access_visitor(
+    inbox: InboxInfo, token: object, identity: object = None, attributes: object = None, locale: object = None
+) -> Visitor:
     """Return the visitor of a token, or a new one when the token is missing, not ours, or expired.
+
+    `attributes` (up to 50 short texts that the host page tells of its visitor, unproven) are kept with the contact;
+    `locale` is the language the visitor reads, when it is one of ours.
 
     A proven identity (hex HMAC-SHA-256 of its id under the inbox's secret) is attached; a wrong proof raises Forbidden.
     Effects: a known token's 30 days start again.
     """
-    proven = _proven_identity(inbox, identity)
+    found = _visitor(inbox, token, _proven_identity(inbox, identity))
+    known = dict(settings.LANGUAGES)
+    found = replace(found, attributes=_attributes(attributes), locale=str(locale) if locale in known else "")
+    if found.contact_id is not None and found.attributes:
+        with tenant_scope(inbox.tenant_id):
+            contact = Contact.objects.select_for_update().get(id=found.contact_id)
+            contact.attributes = dict(list({**contact.attributes, **found.attributes}.items())[-MAX_ATTRIBUTES:])
+            contact.save(update_fields=["attributes"])
+    return found
+
+
+def _attributes(raw: object) -> dict[str, str]:
+    if not isinstance(raw, dict):
+        return {}
+    plain = ((str(name)[:60], value) for name, value in list(raw.items())[:MAX_ATTRIBUTES])
+    return {
+        name: str(value).replace("\x00", "")[:1000] for name, value in plain if isinstance(value, str | int | float)
+    }
+
+
+def _visitor(inbox: InboxInfo, token: object, proven: dict[str, str] | None) -> Visitor:
     if isinstance(token, str):
         issued = visitor_token_issued_at(inbox_id=inbox.id, token=token)
         if issued is not None:

@@ -87,6 +87,7 @@ class Conversation(TenantModel):
     handler = models.CharField(max_length=10, choices=Handler.choices, default=Handler.BOT)
     assignee = models.ForeignKey("accounts.User", on_delete=models.SET_NULL, null=True)
     subject = models.CharField(max_length=200, blank=True)
+    locale = models.CharField(max_length=10, blank=True)
     labels = ArrayField(models.CharField(max_length=40), default=list, blank=True)
     last_seq = models.PositiveIntegerField(default=0)
     last_public_seq = models.PositiveIntegerField(default=0)

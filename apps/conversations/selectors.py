@@ -134,6 +134,7 @@ def conversation_info(row: Conversation, assignee_name: str = "") -> Conversatio
         last_message_at=row.last_message_at,
         waiting_since=row.waiting_since,
         unread=max(0, row.last_seq - row.staff_seen_seq),
+        locale=row.locale,
         created_at=row.created_at,
         updated_at=row.updated_at,
     )

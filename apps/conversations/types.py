@@ -129,6 +129,7 @@ class ConversationInfo:
     last_message_at: datetime | None
     waiting_since: datetime | None
     unread: int
+    locale: str
     created_at: datetime
     updated_at: datetime
 
@@ -163,6 +164,8 @@ class Visitor:
     token: str
     contact_id: uuid.UUID | None
     identity: dict[str, str] | None = None
+    attributes: dict[str, str] = field(default_factory=dict)
+    locale: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -75,7 +75,7 @@ class VisitorConsumer(FrameConsumer):
             return
         try:
             visitor = await database_sync_to_async(access_visitor)(
-                inbox, frame.get("visitor_token"), frame.get("identity")
+                inbox, frame.get("visitor_token"), frame.get("identity"), frame.get("attributes"), frame.get("locale")
             )
         except Forbidden as error:
             self.push_error(error)
@@ -257,7 +257,8 @@ class VisitorConsumer(FrameConsumer):
         conversation = await database_sync_to_async(conversation_get)(
             tenant_id=feed.tenant_id, conversation_id=feed.conversation_id
         )
-        self.push({"type": "status", "status": conversation.status, "handler": conversation.handler})
+        agent = {"name": conversation.assignee.name} if conversation.assignee else None
+        self.push({"type": "status", "status": conversation.status, "handler": conversation.handler, "agent": agent})
 
     async def on_close(self) -> None:
         await self._forget()

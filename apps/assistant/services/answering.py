@@ -19,7 +19,7 @@ from apps.assistant.decision import Decision, Thresholds, decide
 from apps.assistant.grounding import GroundingContext, PassageText, SentenceCheck
 from apps.assistant.quoting import quote_answer
 from apps.assistant.services.phrases import phrase
-from apps.assistant.services.prompt import answer_prompt
+from apps.assistant.services.prompt import STOP, answer_prompt
 from apps.assistant.text import Sentence, SentenceBuffer
 from apps.assistant.types import Answer, Question
 from apps.core.errors import AppError, Cancelled
@@ -117,6 +117,7 @@ class AnswerRun:
         request = GenerateRequest(
             messages=answer_prompt(self.query, prompted, self.question.history),
             max_tokens=MAX_ANSWER_TOKENS,
+            stop=STOP,
             temperature=0.0,
         )
         buffer = SentenceBuffer()

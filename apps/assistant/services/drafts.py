@@ -9,7 +9,7 @@ from typing import Any
 from apps.assistant.condense import condense_query
 from apps.assistant.grounding import GroundingContext, PassageText, SentenceCheck
 from apps.assistant.services.answering import PROMPTED, citation_of, heading_path
-from apps.assistant.services.prompt import DRAFT_SYSTEM, answer_prompt
+from apps.assistant.services.prompt import DRAFT_SYSTEM, STOP, answer_prompt
 from apps.assistant.text import Sentence, SentenceBuffer
 from apps.conversations.selectors import conversation_get, draft_get, inbox_get, messages_before
 from apps.conversations.services import draft_finish
@@ -104,6 +104,7 @@ class _DraftRun:
         request = GenerateRequest(
             messages=answer_prompt(question, passages, history, system=DRAFT_SYSTEM, extra=self.draft.instruction),
             max_tokens=MAX_DRAFT_TOKENS,
+            stop=STOP,
         )
         buffer, previous = SentenceBuffer(), None
         with stop_signal(tenant_id, str(self.draft.id)) as stopped:

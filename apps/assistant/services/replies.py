@@ -178,7 +178,7 @@ def _question(conversation: ConversationInfo, reply: Reply) -> Question:
         text="\n".join(asked)[:4000],
         history=tuple((m.role, m.text) for m in before),
         collections=inbox.collections,
-        locale=inbox.locale,
+        locale=conversation.locale or inbox.locale,
         abstentions=abstentions_in_a_row(conversation.id),
     )
 

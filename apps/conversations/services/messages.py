@@ -112,7 +112,8 @@ def _first(conversation_id: uuid.UUID, new: NewConversation) -> tuple[Conversati
         raise NotFound("There is no such inbox.")
     try:
         with transaction.atomic():
-            conversation = conversation_row(conversation_id, inbox, _contact_of(visitor, inbox))
+            contact_id = _contact_of(visitor, inbox)
+            conversation = conversation_row(conversation_id, inbox, contact_id, locale=visitor.locale)
         return conversation, True
     except IntegrityError:
         # A second socket of the same visitor was first; its row is visible once its transaction has committed.
@@ -141,17 +142,21 @@ def _contact_of(visitor: Visitor, inbox: Inbox) -> uuid.UUID:
             email=identity.get("email", "")[:254],
             external_id=identity.get("id", "")[:120],
             verified=bool(identity.get("id")),
+            attributes=visitor.attributes,
         ).id
     VisitorToken.objects.create(digest=digest, inbox_id=inbox.id, contact_id=contact_id, expires_at=now() + LIFETIME)
     return contact_id
 
 
-def conversation_row(conversation_id: uuid.UUID | None, inbox: Inbox, contact_id: uuid.UUID) -> Conversation:
+def conversation_row(
+    conversation_id: uuid.UUID | None, inbox: Inbox, contact_id: uuid.UUID, *, locale: str = ""
+) -> Conversation:
     """Insert a conversation in the open scope, with its event."""
     row = Conversation(
         id=conversation_id or new_id(),
         inbox_id=inbox.id,
         contact_id=contact_id,
+        locale=locale,
         handler=Conversation.Handler.BOT if inbox.bot_enabled else Conversation.Handler.PERSON,
         updated_at=now(),
     )

@@ -53,6 +53,7 @@ export class WidgetConnection extends EventTarget {
       after_seq: this.lastSeq,
       identity: this.identity || undefined,
       attributes: this.attributes || undefined,
+      locale: document.documentElement.lang || undefined,
     });
   }
 
