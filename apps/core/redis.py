@@ -10,12 +10,21 @@ from weakref import WeakKeyDictionary
 import redis
 import redis.asyncio
 from django.conf import settings
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 
 @cache
 def redis_client() -> redis.Redis:
     """Return the process-wide synchronous client (bytes in, bytes out; thread-safe)."""
-    return redis.Redis.from_url(settings.REDIS_URL, socket_timeout=10, socket_connect_timeout=3, max_connections=256)
+    return redis.Redis.from_url(
+        settings.REDIS_URL,
+        socket_timeout=10,
+        socket_connect_timeout=3,
+        max_connections=256,
+        # One retry for a connection that a restart has cut; the default's back-off would hold callers for seconds.
+        retry=Retry(NoBackoff(), 1),
+    )
 
 
 _async_clients: WeakKeyDictionary[asyncio.AbstractEventLoop, redis.asyncio.Redis] = WeakKeyDictionary()
