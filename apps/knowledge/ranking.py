@@ -20,7 +20,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter, defaultdict
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 
@@ -32,6 +32,7 @@ class RankRules:
     k1: float = 1.2
     b: float = 0.4
     per_section: int = 1
+    same_content_slack: float = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +40,8 @@ class Candidate:
     """A passage that may be an answer.
 
     `counts` says how often terms occur in it (headings included; terms outside the query are ignored), `length` its
-    terms in all, `section` which passages are neighbours, `content` which are the same text in another document.
+    terms in all, `section` which passages are neighbours, `content` which are the same text in another document,
+    `breadth` how many passages its document has.
     """
 
     key: Hashable
@@ -48,6 +50,7 @@ class Candidate:
     length: int
     section: Hashable = None
     content: Hashable = None
+    breadth: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,24 +120,37 @@ def rank(
 ) -> list[Ranked]:
     """Return the best `k` candidates, best first.
 
-    Of passages with the same content only the best stays, of one section at most `per_section`.
+    Of passages with the same content one stays: of those nearly as good as the best, the one of the shortest document,
+    since a chapter says where better than the whole book on one page. Of one section at most `per_section` stay.
     """
-    scored = []
-    for candidate in candidates:
-        lexical = lexical_score(candidate, words, stats, rules)
-        scored.append((candidate.cosine + rules.lexical_weight * lexical, lexical, candidate))
-    scored.sort(key=lambda item: item[0], reverse=True)
+    scored = [_scored(candidate, words, stats, rules) for candidate in candidates]
     results: list[Ranked] = []
-    contents: set[Hashable] = set()
     sections: defaultdict[Hashable, int] = defaultdict(int)
-    for score, lexical, candidate in scored:
+    for item, candidate in sorted(_distinct(scored, rules), key=lambda pair: pair[0].score, reverse=True):
         if len(results) == k:
             break
-        if candidate.content is not None and candidate.content in contents:
-            continue
         if candidate.section is not None and sections[candidate.section] >= rules.per_section:
             continue
-        contents.add(candidate.content)
         sections[candidate.section] += 1
-        results.append(Ranked(candidate.key, score, candidate.cosine, lexical))
+        results.append(item)
     return results
+
+
+_Pair = tuple[Ranked, Candidate]
+
+
+def _scored(candidate: Candidate, words: Sequence[str], stats: CorpusStats, rules: RankRules) -> _Pair:
+    lexical = lexical_score(candidate, words, stats, rules)
+    score = candidate.cosine + rules.lexical_weight * lexical
+    return Ranked(candidate.key, score, candidate.cosine, lexical), candidate
+
+
+def _distinct(scored: Sequence[_Pair], rules: RankRules) -> Iterator[_Pair]:
+    """Yield one pair of each content, and all whose content is not known."""
+    groups: defaultdict[Hashable, list[_Pair]] = defaultdict(list)
+    for pair in scored:
+        groups[pair[1].key if pair[1].content is None else ("same", pair[1].content)].append(pair)
+    for group in groups.values():
+        best = max(pair[0].score for pair in group)
+        near = [pair for pair in group if pair[0].score >= best - rules.same_content_slack]
+        yield min(near, key=lambda pair: (pair[1].breadth, -pair[0].score))

@@ -52,7 +52,7 @@ CROSS JOIN LATERAL (SELECT c.id FROM knowledge_chunk c
 """
 _DETAILS = """
 SELECT c.id, c.document_id, c.source_id, d.title, d.name, d.url, c.heading, c.anchor, c.text, c.ordinal, c.text_sha256,
-       c.term_count, 1 - (c.embedding <=> %(vector)s::vector),
+       c.term_count, d.chunk_count, 1 - (c.embedding <=> %(vector)s::vector),
        (SELECT coalesce(jsonb_object_agg(l.lexeme, cardinality(l.positions)), '{{}}'::jsonb)
           FROM unnest(c.search) AS l WHERE l.lexeme = ANY(%(terms)s::text[]))
 FROM knowledge_chunk c JOIN knowledge_document d ON d.tenant_id = c.tenant_id AND d.id = c.document_id
@@ -119,7 +119,7 @@ def _candidates(parameters: dict[str, Any]) -> tuple[list[tuple[Any, ...]], Corp
         typos = _typos(cursor, parameters, frequency, within)
         ids.update(typos)
         cursor.execute(_DETAILS.format(), parameters | {"ids": list(ids)})
-        rows = [(*row[:13], {**json.loads(row[13]), **typos.get(row[0], {})}) for row in cursor.fetchall()]
+        rows = [(*row[:14], {**json.loads(row[14]), **typos.get(row[0], {})}) for row in cursor.fetchall()]
     return rows, CorpusStats(int(passages), float(term_total) / int(passages), frequency)
 
 
@@ -162,11 +162,12 @@ def _typos(
 def _candidate(row: tuple[Any, ...]) -> Candidate:
     return Candidate(
         key=row[0],
-        cosine=float(row[12]),
-        counts=row[13],
+        cosine=float(row[13]),
+        counts=row[14],
         length=row[11],
         section=(row[1], row[7] or row[6]),
         content=row[10],
+        breadth=row[12],
     )
 
 
