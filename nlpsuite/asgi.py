@@ -17,6 +17,7 @@ from django.urls import path
 
 from apps.core.boot import boot_check
 from apps.inbox.consumers import StaffConsumer
+from apps.knowledge.uploads import BodyLimit
 from apps.widget.consumers import VisitorConsumer
 
 # In a thread: servers import this module inside their event loop.
@@ -25,7 +26,7 @@ with ThreadPoolExecutor(1) as pool:
 
 application = ProtocolTypeRouter(
     {
-        "http": _http,
+        "http": BodyLimit(_http, upload_paths=("/api/v1/knowledge/sources", "/knowledge/add")),
         "websocket": SessionMiddlewareStack(
             URLRouter([path("ws/widget", VisitorConsumer.as_asgi()), path("ws/inbox", StaffConsumer.as_asgi())])
         ),

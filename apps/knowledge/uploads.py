@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
+import time
+import uuid
+from typing import Any
+
 from django.conf import settings
 from django.core.exceptions import RequestDataTooBig
 from django.core.files.uploadhandler import FileUploadHandler
@@ -32,3 +38,87 @@ class BoundedUploadHandler(FileUploadHandler):
 
     def file_complete(self, file_size: int) -> None:
         return None
+
+
+class BodyTooLarge(Exception):
+    """The body passed its bound."""
+
+
+class BodyTooSlow(Exception):
+    """The body comes slower than anybody needs to send it."""
+
+
+class BodyLimit:
+    """ASGI wrapper: bounds the size and the slowness of request bodies before Django spools them to disk.
+
+    `upload_paths` may send KNOWLEDGE_MAX_REQUEST_BYTES and a little for the form around the files, all others
+    `DATA_UPLOAD_MAX_MEMORY_SIZE`. A body that after 15 s has come at less than 1 KiB/s is given up. Answers 413 and 408
+    in the shape of the API's errors.
+    """
+
+    grace_s = 15.0
+    min_bytes_per_s = 1024
+    idle_s = 20.0
+    form_bytes = 1024 * 1024
+
+    def __init__(self, app: Any, *, upload_paths: tuple[str, ...]) -> None:
+        self._app, self._upload_paths = app, upload_paths
+
+    async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        started = False
+
+        async def sending(message: dict[str, Any]) -> None:
+            nonlocal started
+            started = True
+            await send(message)
+
+        try:
+            bounded = self._bounded(scope, receive)
+            await self._app(scope, bounded, sending)
+        except (BodyTooLarge, BodyTooSlow) as error:
+            if not started:
+                await _refuse(send, error)
+
+    def _bounded(self, scope: dict[str, Any], receive: Any) -> Any:
+        upload = scope["path"].startswith(self._upload_paths)
+        limit = settings.KNOWLEDGE_MAX_REQUEST_BYTES if upload else settings.DATA_UPLOAD_MAX_MEMORY_SIZE
+        limit += self.form_bytes
+        declared = next((value for name, value in scope["headers"] if name == b"content-length"), b"0")
+        if declared.isdigit() and int(declared) > limit:
+            raise BodyTooLarge
+        begun, received, complete = time.monotonic(), 0, False
+
+        async def receiving() -> dict[str, Any]:
+            nonlocal received, complete
+            if complete:  # what comes now is the client's disconnect, for which there is no hurry
+                return await receive()
+            try:
+                message = await asyncio.wait_for(receive(), self.idle_s)
+            except TimeoutError:
+                raise BodyTooSlow from None
+            received += len(message.get("body", b""))
+            complete = not message.get("more_body", False)
+            elapsed = time.monotonic() - begun
+            if received > limit:
+                raise BodyTooLarge
+            if not complete and elapsed > self.grace_s and received < self.min_bytes_per_s * elapsed:
+                raise BodyTooSlow
+            return message
+
+        return receiving
+
+
+async def _refuse(send: Any, error: Exception) -> None:
+    large = isinstance(error, BodyTooLarge)
+    code, message = ("too_large", "The body is too large.") if large else ("too_slow", "The body came too slowly.")
+    body = json.dumps({"error": {"code": code, "message": message, "request_id": uuid.uuid4().hex}}).encode()
+    headers = [
+        (b"content-type", b"application/json"),
+        (b"content-length", b"%d" % len(body)),
+        (b"connection", b"close"),
+    ]
+    await send({"type": "http.response.start", "status": 413 if large else 408, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
