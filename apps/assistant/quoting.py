@@ -20,11 +20,12 @@ MAX_QUOTE_CHARS = 600
 MAX_SENTENCES = 3
 MAX_CANDIDATES = 48
 LEXICAL_SHARE = 0.15
-RANK_PENALTY = 0.1
-LENGTH_PENALTY = 0.00012
+RANK_PENALTY = 0.15
+LENGTH_BONUS = 0.0004
 CODE_BONUS = 0.08
 FIGURE_BONUS = 0.06
 CONTEXT_SHARE = 0.3
+MIN_COSINE = 0.25
 
 _HOW_TO = re.compile(
     r"^\W*(?:\w+\W+){0,3}?(?:how (?:do|can|to|should|would|does)|(?:what|which) command|como)\b|怎么|如何",
@@ -76,7 +77,8 @@ class _Span:
 
 
 def quote_answer(question: str, passages: Sequence[PassageText], embed: Embed) -> Quote | None:
-    """Return the best quotation for `question`, or None when no passage has one that can stand by itself.
+    """Return the best quotation for `question`, or None when no passage has one that can stand by itself
+    and is near the question.
 
     Cost: one call of `embed` with the question, the headings and at most MAX_CANDIDATES candidates.
     """
@@ -95,13 +97,15 @@ def quote_answer(question: str, passages: Sequence[PassageText], embed: Embed) -
         + CONTEXT_SHARE * float(np.dot(asked, about[span.passage]))
         + LEXICAL_SHARE * _overlap(wanted, span.text)
         - RANK_PENALTY * span.passage
-        - LENGTH_PENALTY * len(span.text)
+        + LENGTH_BONUS * len(span.text)
         + (CODE_BONUS if how_to and has_code(span.text) else 0.0)
         + (FIGURE_BONUS if figure and _HAS_FIGURE.search(span.text) else 0.0)
         for span, vector in zip(spans, found, strict=True)
     ]
     best = int(np.argmax(scores))
     span = spans[best]
+    if float(np.dot(asked, found[best])) < MIN_COSINE:
+        return None
     return Quote(span.text, span.passage, span.sentences, span.start, span.end, scores[best])
 
 

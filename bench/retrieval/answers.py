@@ -38,7 +38,7 @@ def answer(host: EngineHost, question: Question, found: list[Hit], build: Callab
 
     prompted = found[:3]
     passages = [PassageText(h.text, " › ".join(filter(None, (h.title, h.heading)))) for h in found[:5]]
-    context = GroundingContext(passages[:3], embed)
+    context = GroundingContext(passages[:3], embed, question=question.text)
     messages = tuple(ChatMessage(m.role, m.content) for m in build(question.text, prompted, ()))
     buffer, sentences = SentenceBuffer(), []
     generation = host.generate(GenerateRequest(messages=messages, max_tokens=120), deadline_s=60)
@@ -52,7 +52,9 @@ def answer(host: EngineHost, question: Question, found: list[Hit], build: Callab
         spent.append(time.perf_counter() - start)
         checks.append([sentence.text, previous.supported, previous.reason, previous.passage])
         open_ = open_ and (previous.supported or previous.filler)
-        if open_ and previous.supported:
+        if not open_:
+            break  # as in the product: the first sentence that fails ends the generation
+        if previous.supported:
             released.append(sentence.text)
     quote = None if released else quote_answer(question.text, passages, embed)
     return {

@@ -140,3 +140,15 @@ def test_instructions_inside_a_passage_are_only_text():
 
 def test_no_passages_support_nothing():
     assert not check_sentence("Orders are delivered within 5 days.", [], bag_embed).supported
+
+
+def test_a_true_sentence_about_something_else_is_off_topic():
+    context = GroundingContext([DELIVERY, GIFTS], bag_embed, question="Where can I buy gift cards?", min_relevance=0.2)
+    assert context.check("Sale items cannot be returned.").reason == "off_topic"
+    assert context.check("Gift cards can be bought in Lisbon and Porto.").supported
+
+
+def test_a_loop_of_the_model_ends_at_the_first_repetition():
+    context = GroundingContext([DELIVERY], bag_embed)
+    assert context.check("1. Sale items cannot be returned.").supported
+    assert context.check("2. Sale items cannot be returned.").reason == "repeated"
