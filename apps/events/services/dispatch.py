@@ -41,33 +41,38 @@ def handlers_of(event_type: str) -> list[Handler]:
 
 
 def dispatch_due(*, limit: int = 200) -> int:
-    """Deliver up to `limit` due entries in order; returns how many were taken. An error of one never stops the rest."""
+    """Deliver up to `limit` due entries in order; returns how many were taken. An error of one never stops the rest.
+
+    Entries that another dispatcher holds are passed over.
+    """
     taken = 0
     while taken < limit:
-        entry = _next_due()
-        if entry is None:
-            break
-        taken += 1
+        entry = event = None
         try:
-            event = _deliver(entry)
+            with transaction.atomic():
+                entry = _lock_next()
+                if entry is None:
+                    break
+                taken += 1
+                event = _deliver(entry)
         except Exception:
+            if entry is None:
+                raise
             log.exception("event.handler_failed", event_id=str(entry.event_id), attempts=entry.attempts + 1)
             _put_back(entry)
-            continue
         if event is not None:
             _hint(event)
     return taken
 
 
-def _next_due() -> OutboxEntry | None:
-    return OutboxEntry.objects.filter(state="pending", next_attempt_at__lte=now()).order_by("id").first()
+def _lock_next() -> OutboxEntry | None:
+    due = OutboxEntry.objects.filter(state="pending", next_attempt_at__lte=now())
+    return due.select_for_update(skip_locked=True).order_by("id").first()
 
 
 def _deliver(entry: OutboxEntry) -> EventRecord | None:
+    """Run the handlers of a locked entry and delete it, in the open transaction."""
     with tenant_scope(entry.tenant_id):
-        locked = OutboxEntry.objects.select_for_update(skip_locked=True).filter(id=entry.id, state="pending")
-        if locked.first() is None:
-            return None
         row = Event.objects.filter(id=entry.event_id).first()
         record = None
         if row is not None:
