@@ -1,0 +1,260 @@
+"""The outbox: every event reaches its handlers, whatever fails on the way."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import uuid
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from apps.core.clock import now
+from apps.core.tenancy import TenantUnset, current_tenant_id, tenant_scope
+from apps.events.models import AuditEntry, Event, OutboxEntry
+from apps.events.services import audit_record, dispatch_due, event_record, events_forget, handlers_of, on
+from apps.events.services import dispatch as dispatch_module
+from apps.events.types import EventRecord
+from tests.at_once import at_once
+
+TYPE = "test.happened"
+
+
+@pytest.fixture
+def handle(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[EventRecord], None]], None]:
+    """Register a handler of the test's own event type for the length of the test."""
+    monkeypatch.setitem(dispatch_module._handlers, TYPE, [])
+    return lambda handler: on(TYPE)(handler) and None
+
+
+def _record(tenant: Any, **data: Any) -> uuid.UUID:
+    with tenant_scope(tenant.id):
+        return event_record(type=TYPE, subject_type="thing", subject_id=uuid.uuid4(), data=data)
+
+
+def _due() -> None:
+    OutboxEntry.objects.update(next_attempt_at=now() - timedelta(seconds=1))
+
+
+def _write(note: str) -> None:
+    """A database effect of a handler."""
+    audit_record(action=note, actor="test")
+
+
+def _notes(tenant: Any) -> list[str]:
+    with tenant_scope(tenant.id):
+        return list(AuditEntry.objects.exclude(action__contains="organization").values_list("action", flat=True))
+
+
+def test_an_event_reaches_every_handler_once(tenant: Any, handle: Any) -> None:
+    seen: list[tuple[str, Any]] = []
+    handle(lambda event: seen.append(("first", event.data["n"])))
+    handle(lambda event: seen.append(("second", event.data["n"])))
+    _record(tenant, n=1)
+    assert [dispatch_due(), dispatch_due()] == [1, 0]
+    assert seen == [("first", 1), ("second", 1)]
+    assert OutboxEntry.objects.count() == 0
+
+
+def test_the_event_stays_after_delivery(tenant: Any, handle: Any) -> None:
+    event_id = _record(tenant)
+    dispatch_due()
+    with tenant_scope(tenant.id):
+        assert Event.objects.filter(id=event_id).exists()
+
+
+def test_events_come_in_order(tenant: Any, handle: Any) -> None:
+    seen: list[int] = []
+    handle(lambda event: seen.append(event.data["n"]))
+    for number in range(20):
+        _record(tenant, n=number)
+    dispatch_due()
+    assert seen == list(range(20))
+
+
+def test_a_handler_runs_in_the_scope_of_the_events_tenant(tenant: Any, other_tenant: Any, handle: Any) -> None:
+    seen: list[Any] = []
+    handle(lambda event: seen.append((event.tenant_id, current_tenant_id())))
+    _record(tenant)
+    _record(other_tenant)
+    dispatch_due()
+    assert seen == [(tenant.id, tenant.id), (other_tenant.id, other_tenant.id)]
+
+
+def test_a_rolled_back_change_leaves_no_event(tenant: Any, handle: Any) -> None:
+    with contextlib.suppress(ZeroDivisionError), tenant_scope(tenant.id):
+        event_record(type=TYPE, subject_type="thing", subject_id=uuid.uuid4())
+        raise ZeroDivisionError
+    assert OutboxEntry.objects.filter(tenant_id=tenant.id).count() == 0
+
+
+def test_an_event_outside_a_scope_is_refused(db: None) -> None:
+    with pytest.raises(TenantUnset):
+        event_record(type=TYPE, subject_type="thing", subject_id=uuid.uuid4())
+
+
+def test_a_failing_handler_puts_the_event_back(tenant: Any, handle: Any) -> None:
+    attempts: list[int] = []
+
+    def fail_once(event: EventRecord) -> None:
+        attempts.append(1)
+        if len(attempts) == 1:
+            raise ZeroDivisionError
+
+    handle(fail_once)
+    _record(tenant)
+    dispatch_due()
+    waiting = OutboxEntry.objects.get()
+    assert (waiting.attempts, waiting.state, waiting.next_attempt_at > now()) == (1, "pending", True)
+    _due()
+    dispatch_due()
+    assert len(attempts) == 2
+    assert OutboxEntry.objects.count() == 0
+
+
+def test_a_failing_handler_undoes_what_the_others_wrote(tenant: Any, handle: Any) -> None:
+    failures = [ZeroDivisionError()]
+    handle(lambda event: _write("first"))
+
+    def fail_once(event: EventRecord) -> None:
+        if failures:
+            raise failures.pop()
+
+    handle(fail_once)
+    _record(tenant)
+    dispatch_due()
+    before = _notes(tenant)
+    _due()
+    dispatch_due()
+    assert (before, _notes(tenant)) == ([], ["first"])
+
+
+def test_a_failing_event_does_not_stop_the_others(tenant: Any, handle: Any) -> None:
+    seen: list[int] = []
+
+    def handler(event: EventRecord) -> None:
+        if event.data["n"] == 1:
+            raise ZeroDivisionError
+        seen.append(event.data["n"])
+
+    handle(handler)
+    for number in range(3):
+        _record(tenant, n=number)
+    dispatch_due()
+    assert seen == [0, 2]
+
+
+def test_after_ten_attempts_an_event_is_dead_and_kept(tenant: Any, handle: Any) -> None:
+    def fail(event: EventRecord) -> None:
+        raise ZeroDivisionError
+
+    handle(fail)
+    _record(tenant)
+    for _ in range(12):
+        _due()
+        dispatch_due()
+    entry = OutboxEntry.objects.get()
+    assert (entry.state, entry.attempts) == ("dead", 10)
+
+
+def test_the_wait_between_attempts_grows_to_five_minutes(tenant: Any, handle: Any) -> None:
+    def fail(event: EventRecord) -> None:
+        raise ZeroDivisionError
+
+    handle(fail)
+    _record(tenant)
+    waits = []
+    for _ in range(9):
+        _due()
+        dispatch_due()
+        waits.append(round((OutboxEntry.objects.get().next_attempt_at - now()).total_seconds()))
+    assert waits == [2, 4, 8, 16, 32, 64, 128, 256, 300]
+
+
+def test_two_dispatchers_deliver_each_event_once(transactional_db: None, tenant: Any, handle: Any) -> None:
+    seen: list[int] = []
+    lock = threading.Lock()
+
+    def handler(event: EventRecord) -> None:
+        _write(f"n{event.data['n']}")
+        with lock:
+            seen.append(event.data["n"])
+
+    handle(handler)
+    for number in range(60):
+        _record(tenant, n=number)
+    at_once([dispatch_due] * 3)
+    dispatch_due()
+    assert sorted(seen) == list(range(60))
+    assert sorted(_notes(tenant)) == sorted(f"n{number}" for number in range(60))
+    assert OutboxEntry.objects.count() == 0
+
+
+def test_an_event_that_another_holds_is_passed_over(transactional_db: None, tenant: Any, handle: Any) -> None:
+    """A slow handler elsewhere: nobody waits for its row, nobody delivers it twice, later events are delivered."""
+    entered, leave = threading.Event(), threading.Event()
+    seen: list[int] = []
+
+    def slow(event: EventRecord) -> None:
+        if event.data["n"] == 0:
+            entered.set()
+            leave.wait(20)
+        seen.append(event.data["n"])
+
+    handle(slow)
+    for number in range(3):
+        _record(tenant, n=number)
+
+    def other() -> int:
+        entered.wait(20)
+        taken = dispatch_due()
+        leave.set()
+        return taken
+
+    assert at_once([dispatch_due, other]) == [1, 2]
+    assert seen == [1, 2, 0]
+    assert OutboxEntry.objects.count() == 0
+
+
+def test_a_handler_killed_before_the_end_is_delivered_again(transactional_db: None, tenant: Any, handle: Any) -> None:
+    """At least once: what a dead process did not finish, the next one does, with effects once."""
+    deaths = [SystemExit()]
+
+    def dies_once(event: EventRecord) -> None:
+        _write("effect")
+        if deaths:
+            raise deaths.pop()
+
+    handle(dies_once)
+    _record(tenant)
+    with pytest.raises(SystemExit):
+        dispatch_due()
+    dispatch_due()
+    assert _notes(tenant) == ["effect"]
+
+
+def test_a_lost_hint_loses_nothing(tenant: Any, handle: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def away(*_: Any) -> None:
+        raise ConnectionError
+
+    monkeypatch.setattr("apps.events.services.hints.get_channel_layer", away)
+    with tenant_scope(tenant.id):
+        event_record(type=TYPE, subject_type="conversation", subject_id=uuid.uuid4())
+    assert dispatch_due() == 1
+    assert OutboxEntry.objects.count() == 0
+
+
+def test_forgetting_an_organisation_takes_its_events_only(tenant: Any, other_tenant: Any, handle: Any) -> None:
+    _record(tenant)
+    kept = _record(other_tenant)
+    with tenant_scope(tenant.id):
+        events_forget()
+    assert list(OutboxEntry.objects.values_list("event_id", flat=True)) == [kept]
+
+
+def test_the_events_of_the_contract_have_handlers() -> None:
+    """What the bot lives on; a renamed event would be silent otherwise."""
+    types = ["message.created", "conversation.updated", "reply.ended", "draft.requested"]
+    assert [bool(handlers_of(type)) for type in types] == [True] * 4
