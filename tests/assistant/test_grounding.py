@@ -107,9 +107,9 @@ def test_a_sentence_that_points_back_needs_the_one_before_from_the_same_passage(
     context = GroundingContext([passage, GIFTS], bag_embed)
     first = context.check("The scanner reads bar codes.")
     gift = context.check("Gift cards are valid for 3 years.")
-    assert context.check("It needs a 9 volt battery.", first).supported
     assert context.check("It needs a 9 volt battery.").reason == "dangling"
     assert context.check("It needs a 9 volt battery.", gift).reason == "dangling"
+    assert context.check("It needs a 9 volt battery.", first).supported
 
 
 def test_the_verdict_names_the_passage_and_the_place_in_it():

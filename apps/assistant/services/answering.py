@@ -113,7 +113,9 @@ class AnswerRun:
 
     def _generate(self, cited: list[int]) -> None:
         prompted = self.passages[:PROMPTED]
-        context = GroundingContext([PassageText(p.text, heading_path(p)) for p in prompted], self._embed)
+        context = GroundingContext(
+            [PassageText(p.text, heading_path(p)) for p in prompted], self._embed, question=self.query
+        )
         request = GenerateRequest(
             messages=answer_prompt(self.query, prompted, self.question.history),
             max_tokens=MAX_ANSWER_TOKENS,
