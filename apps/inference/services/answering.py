@@ -31,8 +31,10 @@ def request_answer(*, tenant_id: uuid.UUID, request_id: str) -> None:
     errors through the stream, or its deadline when Redis is away.
     """
     try:
-        raw = redis_client().get(payload_key(tenant_id, request_id))
-        if raw is None or redis_client().exists(stream_key(tenant_id, request_id)):
+        key = payload_key(tenant_id, request_id)
+        raw = redis_client().get(key)
+        # Taken by one worker only: a message that the broker delivers twice must not give two answers.
+        if raw is None or not redis_client().set(f"{key}:taken", b"1", nx=True, ex=ANSWER_TTL_S):
             return
         payload = json.loads(raw)
         answer = _Answer(tenant_id, request_id, payload["deadline_at"] - time.time())
