@@ -145,7 +145,11 @@ def _interrupted(reply: Reply) -> Answer | None:
         return None
     marks = [entry.data for entry in entries if entry.kind == "mark"]
     kind = next((m["decision"] for m in marks if "decision" in m), "answer")
-    citations = [m["citation"] for m in marks if "citation" in m]
+    citations: list[dict[str, Any]] = []
+    for mark in marks:
+        # Each sentence names its passage; the message names each passage once, as a whole run does.
+        if "citation" in mark and mark["citation"] not in citations:
+            citations.append(mark["citation"])
     return Answer(kind, "interrupted", text, citations, why={"interrupted": True})
 
 
