@@ -1,0 +1,267 @@
+"""Every task and every kind of job may run twice, in sequence, at once, and with a second worker at its end (B1)."""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.core.files.base import ContentFile
+from django.core.files.storage import default_storage
+
+from apps.assistant.services import draft_start, reply_start
+from apps.conversations.services import conversation_create, draft_create, inbox_create, message_post
+from apps.core.clock import now
+from apps.core.redis import redis_client
+from apps.core.tenancy import tenant_scope
+from apps.inference.services import answering
+from apps.inference.services.rpc import payload_key
+from apps.inference.services.streams import stream_key
+from apps.jobs.models import JobDispatch
+from apps.jobs.services import JobContext, job_enqueue, job_kinds, job_run, jobs_sweep
+from apps.knowledge.models import Source
+from apps.knowledge.services import source_create_from_text
+from apps.tenants.services import organization_create
+from apps.usage.models import IdempotencyRecord
+from apps.usage.services import idempotency_prune
+from nlpsuite.celery import app as celery_app
+from tests import fakes
+from tests.at_once import at_once
+from tests.matrix.rows import MODELS, rows_of
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+TEXT = "Pallets leave the yard every Tuesday and Friday before noon. Stone tiles travel on pallets."
+# What a run may do differently without doing anything twice: identities, times, how often it was tried.
+VARYING = frozenset({"attempts", "note", "why", "reason"})
+
+
+@pytest.fixture(autouse=True)
+def models(monkeypatch: pytest.MonkeyPatch) -> fakes.FakeModels:
+    return fakes.install(monkeypatch, fakes.FakeModels())
+
+
+@pytest.fixture(autouse=True)
+def hints(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The test is the broker."""
+    monkeypatch.setattr("apps.jobs.services.enqueue.broker_hint", lambda job_id, queue: None)
+    monkeypatch.setattr("apps.jobs.services.sweep.broker_hint", lambda job_id, queue: None)
+
+
+def _tenant() -> uuid.UUID:
+    tenant_id = organization_create(name="Acme", slug=f"acme-{uuid.uuid4().hex[:8]}").id
+    inbox_create(tenant_id=tenant_id, name="Website")
+    return tenant_id
+
+
+def _state(tenant_id: uuid.UUID) -> dict[str, Any]:
+    """Every row without its identity and times, and the stored files."""
+    dropped = {
+        f.attname for m in MODELS for f in m._meta.concrete_fields if type(f).__name__ in {"DateTimeField", "UUIDField"}
+    }
+    found = {
+        table: sorted(_anonymous(json.dumps(row, sort_keys=True)) for row in rows)
+        for table, rows in rows_of(tenant_id, without=VARYING | frozenset(dropped)).items()
+    }
+    return {**found, "files": len(_files(tenant_id))}
+
+
+def _anonymous(text: str) -> str:
+    text = re.sub(r"passage\?t=[^\"'#]+", "passage", text)
+    text = re.sub(r"[0-9a-f]{8}-?([0-9a-f]{4}-?){3}[0-9a-f]{12}", "#", text)
+    return re.sub(r"wgt_[\w-]+|[0-9a-f]{64}", "#", text)
+
+
+def _files(tenant_id: uuid.UUID) -> list[str]:
+    return default_storage.listdir(str(tenant_id))[1] if default_storage.exists(str(tenant_id)) else []
+
+
+# -- kinds of jobs: how to make one of each --------------------------------------------------------------------------
+def _ingest(tenant_id: uuid.UUID) -> uuid.UUID:
+    made = source_create_from_text(tenant_id=tenant_id, title="Shipping", text=TEXT)
+    with tenant_scope(tenant_id):
+        return Source.objects.get(id=made.id).job_id
+
+
+def _files_delete(tenant_id: uuid.UUID) -> uuid.UUID:
+    name = default_storage.save(f"{tenant_id}/{uuid.uuid4()}", ContentFile(b"x"))
+    with tenant_scope(tenant_id):
+        return job_enqueue(tenant_id=tenant_id, kind="knowledge.files_delete", payload={"names": [name]})
+
+
+def _talk(tenant_id: uuid.UUID) -> uuid.UUID:
+    job_run(_ingest(tenant_id))
+    conversation_id = conversation_create(tenant_id=tenant_id, contact={}).id
+    message_post(
+        tenant_id=tenant_id, conversation_id=conversation_id, role="contact", text="When do pallets leave the yard?"
+    )
+    return conversation_id
+
+
+def _reply(tenant_id: uuid.UUID) -> uuid.UUID:
+    reply_start(tenant_id=tenant_id, conversation_id=_talk(tenant_id))
+    return JobDispatch.objects.get(tenant_id=tenant_id, status="queued").job_id
+
+
+def _draft(tenant_id: uuid.UUID) -> uuid.UUID:
+    draft = draft_create(tenant_id=tenant_id, conversation_id=_talk(tenant_id), user_id=None)
+    return draft_start(tenant_id=tenant_id, draft_id=draft.id)
+
+
+KINDS: dict[str, Callable[[uuid.UUID], uuid.UUID]] = {
+    "assistant.draft_generate": _draft,
+    "assistant.reply_generate": _reply,
+    "knowledge.files_delete": _files_delete,
+    "knowledge.source_ingest": _ingest,
+}
+
+
+def test_every_kind_of_job_is_known_here() -> None:
+    assert job_kinds() == sorted(KINDS)
+
+
+def _in_sequence(job_id: uuid.UUID) -> list[bool]:
+    return [job_run(job_id), job_run(job_id)]
+
+
+def _at_once(job_id: uuid.UUID) -> list[bool]:
+    return at_once([lambda: job_run(job_id)] * 2)
+
+
+@contextmanager
+def _second_worker_at_the_end(monkeypatch: pytest.MonkeyPatch, job_id: uuid.UUID) -> Iterator[list[int]]:
+    """When the first worker is about to write, its lease runs out and another one does the whole work before it."""
+    real = JobContext.finishing
+    entered: list[int] = []
+
+    def finishing(ctx: JobContext) -> AbstractContextManager[None]:
+        if ctx.job_id == job_id:
+            entered.append(ctx.attempt)
+            if ctx.attempt == 1:
+                time.sleep(0.2)  # what was said is in the reply's stream by now
+                JobDispatch.objects.filter(job_id=job_id).update(lease_until=now() - timedelta(seconds=1))
+                job_run(job_id)
+        return real(ctx)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(JobContext, "finishing", finishing)
+        yield entered
+
+
+def _once(kind: str) -> dict[str, Any]:
+    tenant_id = _tenant()
+    job_run(KINDS[kind](tenant_id))
+    return _state(tenant_id)
+
+
+@pytest.mark.parametrize("twice", [_in_sequence, _at_once], ids=["in sequence", "at once"])
+@pytest.mark.parametrize("kind", sorted(KINDS))
+def test_a_job_hinted_twice_acts_once(kind: str, twice: Callable[[uuid.UUID], list[bool]]) -> None:
+    tenant_id = _tenant()
+    results = twice(KINDS[kind](tenant_id))
+    assert sorted(results) == [False, True]
+    assert _state(tenant_id) == _once(kind)
+
+
+@pytest.mark.parametrize("kind", sorted(KINDS))
+def test_a_job_that_two_workers_finish_acts_once(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    tenant_id = _tenant()
+    job_id = KINDS[kind](tenant_id)
+    with _second_worker_at_the_end(monkeypatch, job_id) as entered:
+        job_run(job_id)
+    assert entered == [1, 2]
+    assert _state(tenant_id) == _once(kind)
+
+
+@pytest.mark.parametrize("kind", sorted(KINDS))
+def test_a_job_has_an_effect_at_all(kind: str) -> None:
+    """The control of the tests above: a run changes more than the job's own rows."""
+    tenant_id = _tenant()
+    job_id = KINDS[kind](tenant_id)
+    before = _state(tenant_id)
+    job_run(job_id)
+    after = _state(tenant_id)
+    assert [name for name in after if after[name] != before[name] and not name.startswith("jobs_")] != []
+
+
+# -- the rest of the tasks -------------------------------------------------------------------------------------------
+def _old_records(tenant_id: uuid.UUID) -> None:
+    with tenant_scope(tenant_id):
+        for age, key in ((timedelta(hours=25), "old"), (timedelta(hours=1), "fresh")):
+            record = IdempotencyRecord.objects.create(principal="p", key=key, fingerprint="f", status=201, body={})
+            IdempotencyRecord.objects.filter(id=record.id).update(created_at=now() - age)
+
+
+def _lost_jobs(tenant_id: uuid.UUID) -> None:
+    for lease, status in ((None, "queued"), (timedelta(seconds=-1), "running"), (timedelta(seconds=30), "running")):
+        with tenant_scope(tenant_id):
+            job_id = job_enqueue(tenant_id=tenant_id, kind="knowledge.files_delete", payload={"names": []})
+        JobDispatch.objects.filter(job_id=job_id).update(
+            status=status, lease_until=now() + lease if lease else None, next_attempt_at=now() - timedelta(seconds=1)
+        )
+
+
+# Each: what to prepare, what to run.
+PERIODIC: dict[str, tuple[Callable[[uuid.UUID], None], Callable[[], Any]]] = {
+    "apps.jobs.tasks.job_sweep_task": (_lost_jobs, jobs_sweep),
+    "apps.usage.tasks.idempotency_prune_task": (_old_records, idempotency_prune),
+}
+# These have tests of their own here.
+OTHER_TASKS = {"apps.jobs.tasks.job_run_task", "apps.inference.tasks.infer_task"}
+
+
+def test_every_task_is_known_here() -> None:
+    celery_app.loader.import_default_modules()
+    ours = {name for name in celery_app.tasks if name.startswith(("apps.", "nlpsuite."))}
+    assert ours == set(PERIODIC) | OTHER_TASKS
+
+
+@pytest.mark.parametrize("name", sorted(PERIODIC))
+def test_a_periodic_task_acts_once(name: str) -> None:
+    prepare, run = PERIODIC[name]
+    states = []
+    for runner in (lambda: run(), lambda: [run(), run()], lambda: at_once([run, run])):
+        tenant_id = _tenant()
+        prepare(tenant_id)
+        before = _state(tenant_id)
+        runner()
+        states.append((_state(tenant_id), before == _state(tenant_id)))
+    assert states == [(states[0][0], False)] * 3
+
+
+def test_the_run_task_runs_the_job() -> None:
+    tenant_id = _tenant()
+    job_id = _files_delete(tenant_id)
+    task = celery_app.tasks["apps.jobs.tasks.job_run_task"]
+    assert [task(str(job_id)), task(str(job_id))] == [None, None]
+    assert _files(tenant_id) == []
+
+
+@pytest.mark.parametrize("at_the_same_moment", [False, True])
+def test_a_call_from_another_process_is_answered_once(
+    models: fakes.FakeModels, monkeypatch: pytest.MonkeyPatch, at_the_same_moment: bool
+) -> None:
+    monkeypatch.setattr(answering, "local_engine", object)
+    monkeypatch.setattr(answering, "embed_texts", models.embed_texts)
+    tenant_id, request_id = uuid.uuid4(), str(uuid.uuid4())
+    payload = {"kind": "embed", "texts": ["a"], "priority": "live", "deadline_at": now().timestamp() + 30}
+    redis_client().set(payload_key(tenant_id, request_id), json.dumps(payload))
+    task = celery_app.tasks["apps.inference.tasks.infer_task"]
+    works = [lambda: task(str(tenant_id), request_id)] * 4
+    done = at_once(works) if at_the_same_moment else [work() for work in works]
+    assert done == [None] * 4
+    assert redis_client().xlen(stream_key(tenant_id, request_id)) == 1
+    assert models.embedded == ["a"]
+
+
+def test_nothing_is_scheduled_in_the_broker_for_long() -> None:
+    """B4: what beat sends expires within minutes, and no task of ours has a countdown."""
+    schedule = celery_app.conf.beat_schedule
+    assert {name for name, entry in schedule.items() if entry["options"]["expires"] > 600} == set()
+    assert {entry["task"] for entry in schedule.values()} <= set(PERIODIC) | OTHER_TASKS
