@@ -18,7 +18,7 @@ from apps.inference.services.cancel import stop_signal
 from apps.inference.services.embedding import embed_texts
 from apps.inference.services.generation import generate_stream, request_from_payload
 from apps.inference.services.local import EngineStopping, local_engine
-from apps.inference.services.rpc import ANSWER_TTL_S, payload_key
+from apps.inference.services.rpc import ANSWER_TTL_S, payload_key, taken_key
 from apps.inference.services.streams import COALESCE_S, MAX_ENTRIES, stream_key
 
 logger = logging.getLogger(__name__)
@@ -34,7 +34,7 @@ def request_answer(*, tenant_id: uuid.UUID, request_id: str) -> None:
         key = payload_key(tenant_id, request_id)
         raw = redis_client().get(key)
         # Taken by one worker only: a message that the broker delivers twice must not give two answers.
-        if raw is None or not redis_client().set(f"{key}:taken", b"1", nx=True, ex=ANSWER_TTL_S):
+        if raw is None or not redis_client().set(taken_key(key), b"1", nx=True, ex=ANSWER_TTL_S):
             return
         payload = json.loads(raw)
         answer = _Answer(tenant_id, request_id, payload["deadline_at"] - time.time())

@@ -40,6 +40,11 @@ def payload_key(tenant_id: uuid.UUID, request_id: str) -> str:
     return tenant_key(tenant_id, "infer", request_id)
 
 
+def taken_key(payload: str) -> str:
+    """Return the key that says that a worker has taken the payload under this key."""
+    return f"{payload}:taken"
+
+
 class RemoteCall:
     """One request to the inference worker. Use as a context manager: leaving it frees the queue's place."""
 
@@ -74,7 +79,8 @@ class RemoteCall:
         with suppress(RedisError, Unavailable):
             if not self._answered:
                 cancel_request(self.tenant_id, self.id)
-            redis_client().delete(payload_key(self.tenant_id, self.id), stream_key(self.tenant_id, self.id))
+            payload = payload_key(self.tenant_id, self.id)
+            redis_client().delete(payload, taken_key(payload), stream_key(self.tenant_id, self.id))
 
     def answers(self) -> Iterator[dict[bytes, bytes] | None]:
         """Yield the answer's entries as they come, and None about four times a second while there is none.
