@@ -224,6 +224,12 @@ def test_a_promise_that_is_called_tested_names_its_test() -> None:
     assert [row for row in rows if "](tests/" not in row] == []
 
 
+def test_every_test_of_security_faults_and_the_matrix_stands_beside_a_promise() -> None:
+    folders = ("matrix", "security", "faults")
+    there = {str(p.relative_to(ROOT)) for name in folders for p in (ROOT / "tests" / name).glob("test_*.py")}
+    assert there - set(LINK.findall(SECURITY)) == set()
+
+
 # -- the guide, which is what the demo's bot knows -------------------------------------------------------------------
 @pytest.mark.parametrize("path", GUIDE, ids=_name)
 def test_a_page_of_the_guide_has_one_title_and_no_heading_twice(path: Path) -> None:
