@@ -34,6 +34,8 @@ def conversation_updated(event: EventRecord) -> None:
     changed = event.data.get("changed", {})
     if changed.get("handler") == "person" or changed.get("status") == "resolved":
         reply_cancel(tenant_id=event.tenant_id, conversation_id=event.subject_id)
+    elif changed.get("handler") == "bot":
+        reply_start(tenant_id=event.tenant_id, conversation_id=event.subject_id)
 
 
 @on("reply.ended")

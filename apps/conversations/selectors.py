@@ -105,6 +105,13 @@ def messages_before(
         return [message_info(row) for row in reversed(rows.order_by("-seq")[:limit])]
 
 
+def answered_seq(*, tenant_id: uuid.UUID, conversation_id: uuid.UUID) -> int:
+    """Return the seq of the last message that a person of the organisation sent to the visitor, or 0."""
+    with tenant_scope(tenant_id):
+        sent = Message.objects.filter(conversation_id=conversation_id, role=Message.Role.AGENT, private=False)
+        return sent.order_by("-seq").values_list("seq", flat=True).first() or 0
+
+
 def message_get(*, tenant_id: uuid.UUID, message_id: uuid.UUID) -> MessageInfo:
     """Return one message. Raises NotFound."""
     with tenant_scope(tenant_id):

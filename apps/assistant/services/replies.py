@@ -12,25 +12,39 @@ from apps.assistant.selectors import abstentions_in_a_row, covered_seq, replies_
 from apps.assistant.services.answering import AnswerRun
 from apps.assistant.services.phrases import phrase
 from apps.assistant.types import Answer, Question
-from apps.conversations.selectors import conversation_get, inbox_get, messages_after, messages_before
+from apps.conversations.selectors import (
+    answered_seq,
+    conversation_get,
+    inbox_get,
+    messages_after,
+    messages_before,
+)
 from apps.conversations.services import NewConversation, conversation_handoff, conversation_lock, message_post
 from apps.conversations.types import ConversationInfo
 from apps.core.clock import now
 from apps.core.errors import AppError, Cancelled
 from apps.core.tenancy import tenant_scope
 from apps.events.services import conversation_group, event_record, hint_send, queue_group
-from apps.inference.services import StreamWriter, cancel_request, generation_permit, stop_signal, stream_read_sync
+from apps.inference.services import (
+    StreamWriter,
+    cancel_request,
+    generation_permit,
+    stop_signal,
+    stream_read_sync,
+    text_of,
+)
 from apps.jobs.services import JobContext, job_cancel, job_enqueue
 from apps.tenants.selectors import organization_settings
 
 log = structlog.get_logger(__name__)
 KIND = "assistant.reply_generate"
 HISTORY = 6
+ACTIVE = (Reply.Status.QUEUED, Reply.Status.RUNNING)
 REPLY_DEADLINE_S = 40.0
 
 
 def reply_start(*, tenant_id: uuid.UUID, conversation_id: uuid.UUID) -> uuid.UUID | None:
-    """Start a run over the contact messages that no run covers; None when there is nothing to do.
+    """Start a run over the contact messages that no run covers and no person answered; None when there are none.
 
     While a run is active nothing starts: its end looks for messages that arrived meanwhile. Above the organisation's
     limit the run is written as failed with code "busy", so that the visitor is told instead of waiting.
@@ -39,9 +53,10 @@ def reply_start(*, tenant_id: uuid.UUID, conversation_id: uuid.UUID) -> uuid.UUI
         conversation = conversation_lock(tenant_id=tenant_id, conversation_id=conversation_id)
         if conversation.handler != "bot" or reply_active(tenant_id=tenant_id, conversation_id=conversation_id):
             return None
-        first = covered_seq(conversation_id) + 1
+        answered = answered_seq(tenant_id=tenant_id, conversation_id=conversation_id)
+        after_seq = max(covered_seq(conversation_id), answered)
         waiting, _ = messages_after(
-            tenant_id=tenant_id, conversation_id=conversation_id, after_seq=first - 1, limit=100, staff=True
+            tenant_id=tenant_id, conversation_id=conversation_id, after_seq=after_seq, limit=100, staff=True
         )
         asked = [m for m in waiting if m.role == "contact"]
         if not asked:
@@ -68,12 +83,14 @@ def reply_start(*, tenant_id: uuid.UUID, conversation_id: uuid.UUID) -> uuid.UUI
 def reply_cancel(*, tenant_id: uuid.UUID, conversation_id: uuid.UUID) -> None:
     """Stop the active run, in the engine too. Its reply ends as cancelled."""
     with tenant_scope(tenant_id):
-        active = Reply.objects.filter(conversation_id=conversation_id, status__in=["queued", "running"]).first()
+        # Locks in the order of a run's end: conversation, job, reply.
+        conversation_lock(tenant_id=tenant_id, conversation_id=conversation_id)
+        active = Reply.objects.filter(conversation_id=conversation_id, status__in=ACTIVE).first()
         if active is None:
             return
-        if active.job_id is not None:
-            job_cancel(tenant_id=tenant_id, job_id=active.job_id)
-        if active.status == Reply.Status.QUEUED:
+        # A job between two attempts ends here, although its reply is running.
+        ended = active.job_id is None or job_cancel(tenant_id=tenant_id, job_id=active.job_id)
+        if ended or active.status == Reply.Status.QUEUED:
             _end_without_message(active, Reply.Status.CANCELLED, "cancelled")
     cancel_request(tenant_id, str(active.id))
 
@@ -112,11 +129,10 @@ def reply_generate(ctx: JobContext) -> None:
     """Run one reply: release sentences to its stream, then commit the message and the run's end in one transaction."""
     reply_id = uuid.UUID(ctx.payload["reply_id"])
     with tenant_scope(ctx.tenant_id):
-        reply = Reply.objects.filter(id=reply_id).first()
-        if reply is None or reply.status not in {Reply.Status.QUEUED, Reply.Status.RUNNING}:
+        # One statement: a cancellation between a look and a write would be undone.
+        if not Reply.objects.filter(id=reply_id, status__in=ACTIVE).update(status=Reply.Status.RUNNING):
             return
-        reply.status = Reply.Status.RUNNING
-        reply.save(update_fields=["status"])
+        reply = Reply.objects.get(id=reply_id)
     writer = StreamWriter(ctx.tenant_id, str(reply_id))
     _hint_start(reply)
     try:
@@ -140,7 +156,7 @@ def _hint_start(reply: Reply) -> None:
 def _interrupted(reply: Reply) -> Answer | None:
     """What an attempt that died had released already is kept as the answer: a visitor has read it, and it was checked."""
     entries = stream_read_sync(reply.tenant_id, str(reply.id))
-    text = "".join(entry.text for entry in entries if entry.kind == "delta")
+    text = text_of(entries)
     if not text:
         return None
     marks = [entry.data for entry in entries if entry.kind == "mark"]
@@ -230,7 +246,7 @@ def _commit_failure(ctx: JobContext, reply: Reply, code: str) -> None:
 
 def reply_job_ended(ctx: JobContext, status: str, code: str) -> None:
     """The job ended without finishing its reply (cancelled, dead): end the reply too, in the same transaction."""
-    reply = Reply.objects.filter(id=ctx.payload["reply_id"], status__in=["queued", "running"]).first()
+    reply = Reply.objects.filter(id=ctx.payload["reply_id"], status__in=ACTIVE).first()
     if reply is not None:
         conversation_lock(tenant_id=ctx.tenant_id, conversation_id=reply.conversation_id)
         final = Reply.Status.CANCELLED if status == "cancelled" else Reply.Status.FAILED
@@ -238,7 +254,9 @@ def reply_job_ended(ctx: JobContext, status: str, code: str) -> None:
 
 
 def _end_without_message(reply: Reply, status: str, code: str) -> None:
-    Reply.objects.filter(id=reply.id).update(status=status, error_code=code, finished_at=now())
+    active = Reply.objects.filter(id=reply.id, status__in=ACTIVE)
+    if not active.update(status=status, error_code=code, finished_at=now()):
+        return
     reply.status, reply.error_code = status, code
     _tell_ended(reply)
     _next(reply)

@@ -16,7 +16,7 @@ from apps.inference.services.local import (
 )
 from apps.inference.services.models import catalogue, default_model, model_get, model_list
 from apps.inference.services.permits import generation_permit
-from apps.inference.services.streams import EndStatus, StreamEntry, StreamWriter, stream_read_sync
+from apps.inference.services.streams import EndStatus, StreamEntry, StreamWriter, stream_read_sync, text_of
 
 __all__ = [
     "EndStatus",
@@ -43,4 +43,5 @@ __all__ = [
     "model_list",
     "stop_signal",
     "stream_read_sync",
+    "text_of",
 ]

@@ -53,14 +53,18 @@ def broker_hint(job_id: uuid.UUID, queue: str) -> None:
         log.warning("job.hint_lost", job_id=str(job_id), error=type(error).__name__)
 
 
-def job_cancel(*, tenant_id: uuid.UUID, job_id: uuid.UUID) -> None:
-    """Ask a job to stop: a queued one ends at once, a running one at its next check."""
+def job_cancel(*, tenant_id: uuid.UUID, job_id: uuid.UUID) -> bool:
+    """Ask a job to stop: a queued one ends at once, a running one at its next check.
+
+    Returns whether it has ended here. Its kind's end hook is not called then: the caller ends what the job was for.
+    """
     with tenant_scope(tenant_id):
         mine = JobDispatch.objects.filter(job_id=job_id, tenant_id=tenant_id)
         if mine.filter(status="queued").update(status="cancelled"):
             Job.objects.filter(id=job_id).update(finished_at=now())
-            return
+            return True
         mine.filter(status="running").update(cancel_requested=True)
+        return False
 
 
 def job_get(*, tenant_id: uuid.UUID, job_id: uuid.UUID) -> JobInfo:
