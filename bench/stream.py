@@ -86,8 +86,9 @@ def conversation_of(stack: Stack, question: str) -> str:
 
 
 async def measure(stack: Stack, asked: list[str], at_once: int, rounds: int) -> dict[str, list[float]]:
-    """Return milliseconds by name: draft, sentence (delivery alone), check (its own time)."""
-    found: dict[str, list[float]] = {"draft": [], "sentence": [], "check": []}
+    """Return seconds by name: draft (engine's first token to the agent's first words), release (decided to show, to
+    shown to the visitor), sentence (engine completed a sentence that passed, to shown, without the check), check."""
+    found: dict[str, list[float]] = {"draft": [], "release": [], "sentence": [], "check": []}
     supply = iter(asked * 50)
     for _ in range(rounds):
         texts = [next(supply) for _ in range(at_once)]
@@ -99,10 +100,12 @@ async def measure(stack: Stack, asked: list[str], at_once: int, rounds: int) -> 
             for first, message in visits:
                 why = client.get(f"/api/v1/assistant/replies/{message}").json() if message else {}
                 checks = [c for c in why.get("checks", []) if c["sentence"]]
-                if checks and checks[0]["supported"] and "first_sentence" in why["stamps"]:
-                    check_s = checks[0]["ms"] / 1000
-                    found["check"].append(check_s)
-                    found["sentence"].append(first - why["stamps"]["first_sentence"] - check_s)
+                stamps = why.get("stamps", {})
+                found["check"] += [c["ms"] / 1000 for c in checks]
+                if first and "first_release" in stamps:
+                    found["release"].append(first - stamps["first_release"])
+                if checks and checks[0]["supported"] and "first_sentence" in stamps:
+                    found["sentence"].append(first - stamps["first_sentence"] - checks[0]["ms"] / 1000)
     return found
 
 

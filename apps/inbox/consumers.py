@@ -239,7 +239,7 @@ class StaffConsumer(FrameConsumer):
             self.push({"type": "draft.mark", **head, **entry.data})
         elif draft_id in self.drafts:
             self.drafts.pop(draft_id).close()
-            self.spawn(self._draft_end(draft_id, head, entry.data.get("first_token_at")))
+            self.spawn(self._draft_end(draft_id, head, entry.data.get("data", {}).get("first_token_at")))
 
     async def _draft_end(self, draft_id: uuid.UUID, head: dict[str, str], first_token_at: float | None) -> None:
         draft = await database_sync_to_async(draft_get)(tenant_id=self.principal.tenant_id, draft_id=draft_id)
