@@ -7,7 +7,6 @@ import uuid
 from typing import Any, TypeGuard
 
 from channels.auth import get_user
-from channels.db import database_sync_to_async
 from django.conf import settings
 from django.db import Error
 
@@ -25,6 +24,7 @@ from apps.conversations.services import ConversationFeed, conversation_seen, dra
 from apps.core.errors import Conflict, Forbidden, Invalid, NotFound, Unauthenticated
 from apps.core.ids import parse_id
 from apps.core.sockets import FrameConsumer
+from apps.core.threads import in_thread
 from apps.events.services import conversation_group, hint_send_async, queue_group
 from apps.inference.services import StreamEntry, hub
 
@@ -61,10 +61,10 @@ class StaffConsumer(FrameConsumer):
     async def _enter(self, *, user: Any = None, secret: str = "") -> None:
         try:
             if user is not None:
-                wanted = await database_sync_to_async(self.scope["session"].get)(ACTIVE_ORGANIZATION)
-                principal = await database_sync_to_async(access_principal_by_user)(user, wanted)
+                wanted = await in_thread(self.scope["session"].get)(ACTIVE_ORGANIZATION)
+                principal = await in_thread(access_principal_by_user)(user, wanted)
             else:
-                principal = await database_sync_to_async(access_principal_by_api_key)(secret)
+                principal = await in_thread(access_principal_by_api_key)(secret)
             principal.require("conversations:read")
         except (Unauthenticated, Forbidden):
             await self.cut(4401)
@@ -80,10 +80,10 @@ class StaffConsumer(FrameConsumer):
             await asyncio.sleep(RECHECK_S)
             try:
                 if self._secret:
-                    await database_sync_to_async(access_principal_by_api_key)(self._secret)
+                    await in_thread(access_principal_by_api_key)(self._secret)
                 else:
-                    await database_sync_to_async(user.refresh_from_db)()
-                    await database_sync_to_async(access_principal_by_user)(user, self.principal.tenant_id)
+                    await in_thread(user.refresh_from_db)()
+                    await in_thread(access_principal_by_user)(user, self.principal.tenant_id)
             except Unauthenticated:
                 await self.cut(4401)
                 return
@@ -119,9 +119,7 @@ class StaffConsumer(FrameConsumer):
             await action(frame)
 
     async def _conversation_id(self, frame: dict[str, Any]) -> uuid.UUID:
-        found = await database_sync_to_async(access_conversation_by_id)(
-            self.principal.tenant_id, frame.get("conversation_id")
-        )
+        found = await in_thread(access_conversation_by_id)(self.principal.tenant_id, frame.get("conversation_id"))
         return found.id
 
     async def _subscribe(self, frame: dict[str, Any]) -> None:
@@ -138,9 +136,7 @@ class StaffConsumer(FrameConsumer):
         after = frame.get("after_seq")
         tenant_id = self.principal.tenant_id
         await self.channel_layer.group_add(conversation_group(tenant_id, conversation_id), self.channel_name)
-        conversation = await database_sync_to_async(conversation_get)(
-            tenant_id=tenant_id, conversation_id=conversation_id
-        )
+        conversation = await in_thread(conversation_get)(tenant_id=tenant_id, conversation_id=conversation_id)
         feed = ConversationFeed(
             tenant_id=tenant_id,
             conversation_id=conversation_id,
@@ -151,7 +147,7 @@ class StaffConsumer(FrameConsumer):
         self.feeds[conversation_id] = feed
         self.push({"type": "subscribed", "conversation_id": str(conversation_id), "seq": feed.seq})
         await feed.catch_up()
-        active = await database_sync_to_async(reply_active)(tenant_id=tenant_id, conversation_id=conversation_id)
+        active = await in_thread(reply_active)(tenant_id=tenant_id, conversation_id=conversation_id)
         if active is not None:
             feed.reply_start(active, wait_for_resume=True)
 
@@ -172,7 +168,7 @@ class StaffConsumer(FrameConsumer):
         reply_id, offset = parse_id(frame.get("reply_id")), frame.get("offset")
         if reply_id is None or not isinstance(offset, int) or isinstance(offset, bool) or not 0 <= offset < 1_000_000:
             raise Invalid("A resume needs a reply_id and an offset.", code="resume_invalid")
-        state = await database_sync_to_async(reply_state)(
+        state = await in_thread(reply_state)(
             tenant_id=feed.tenant_id, conversation_id=feed.conversation_id, reply_id=reply_id
         )
         if state is None:
@@ -193,9 +189,7 @@ class StaffConsumer(FrameConsumer):
         conversation_id, seq = await self._conversation_id(frame), frame.get("seq")
         if not isinstance(seq, int) or isinstance(seq, bool) or not 0 <= seq < 2**31:
             raise Invalid("seq must be a sequence number.", code="seq_invalid")
-        await database_sync_to_async(conversation_seen)(
-            tenant_id=self.principal.tenant_id, conversation_id=conversation_id, seq=seq
-        )
+        await in_thread(conversation_seen)(tenant_id=self.principal.tenant_id, conversation_id=conversation_id, seq=seq)
 
     async def _typing(self, frame: dict[str, Any]) -> None:
         self.principal.require("conversations:write")
@@ -217,7 +211,7 @@ class StaffConsumer(FrameConsumer):
         instruction = frame.get("instruction") or ""
         if not isinstance(instruction, str):
             raise Invalid("An instruction is text.", code="instruction_invalid")
-        draft = await database_sync_to_async(draft_create)(
+        draft = await in_thread(draft_create)(
             tenant_id=self.principal.tenant_id,
             conversation_id=conversation_id,
             user_id=self.principal.id if self.principal.kind == "user" else None,
@@ -242,9 +236,9 @@ class StaffConsumer(FrameConsumer):
             self.spawn(self._draft_end(draft_id, head, entry.data.get("data", {}).get("first_token_at")))
 
     async def _draft_end(self, draft_id: uuid.UUID, head: dict[str, str], first_token_at: float | None) -> None:
-        draft = await database_sync_to_async(draft_get)(tenant_id=self.principal.tenant_id, draft_id=draft_id)
+        draft = await in_thread(draft_get)(tenant_id=self.principal.tenant_id, draft_id=draft_id)
         status = "done" if draft.status == "ready" else draft.status
-        end = {"status": status, "text": draft.text, "marks": draft.marks, "citations": draft.citations}
+        end: dict[str, Any] = {"status": status, "text": draft.text, "marks": draft.marks, "citations": draft.citations}
         end["first_token_at"] = first_token_at
         self.push({"type": "draft.end", **head, **end, **({"code": draft.error_code} if draft.error_code else {})})
 
@@ -256,7 +250,7 @@ class StaffConsumer(FrameConsumer):
 
     async def _draft_cancel(self, frame: dict[str, Any]) -> None:
         self.principal.require("conversations:write")
-        await database_sync_to_async(draft_cancel)(tenant_id=self.principal.tenant_id, draft_id=self._draft_id(frame))
+        await in_thread(draft_cancel)(tenant_id=self.principal.tenant_id, draft_id=self._draft_id(frame))
 
     async def _draft_decide(self, frame: dict[str, Any]) -> None:
         self.principal.require("conversations:write")
@@ -264,7 +258,7 @@ class StaffConsumer(FrameConsumer):
             raise Forbidden("Drafts are decided by members of staff.", code="member_required")
         decision = {"draft.accept": "accepted", "draft.edit": "edited", "draft.reject": "rejected"}[frame["type"]]
         draft_id, text = self._draft_id(frame), frame.get("text")
-        posted = await database_sync_to_async(draft_decide)(
+        posted = await in_thread(draft_decide)(
             tenant_id=self.principal.tenant_id,
             draft_id=draft_id,
             decision=decision,
@@ -301,9 +295,7 @@ class StaffConsumer(FrameConsumer):
     async def _row(self, conversation_id: uuid.UUID) -> None:
         """Send the conversation's row as it is now."""
         try:
-            row = await database_sync_to_async(conversation_get)(
-                tenant_id=self.principal.tenant_id, conversation_id=conversation_id
-            )
+            row = await in_thread(conversation_get)(tenant_id=self.principal.tenant_id, conversation_id=conversation_id)
         except NotFound:
             return
         if row.last_seq:

@@ -6,7 +6,6 @@ import asyncio
 import hashlib
 from typing import Any
 
-from channels.db import database_sync_to_async
 from django.conf import settings
 from django.db import Error
 
@@ -18,11 +17,19 @@ from apps.conversations.access import (
     access_visitor_conversation,
 )
 from apps.conversations.selectors import conversation_get, messages_after
-from apps.conversations.services import ConversationFeed, NewConversation, csat_set, message_post, rating_set
+from apps.conversations.services import (
+    ConversationFeed,
+    NewConversation,
+    clean_text,
+    csat_set,
+    message_post,
+    rating_set,
+)
 from apps.conversations.types import InboxInfo, Visitor
 from apps.core.errors import Forbidden, Invalid, NotFound
 from apps.core.ids import parse_id
 from apps.core.sockets import FrameConsumer
+from apps.core.threads import in_thread
 from apps.events.services import conversation_group, hint_send_async
 from apps.usage.services import rate_check
 
@@ -65,7 +72,7 @@ class VisitorConsumer(FrameConsumer):
     async def _hello(self, frame: dict[str, Any]) -> None:
         token = frame.get("widget_token")
         try:
-            inbox = await database_sync_to_async(access_inbox_by_widget_token)(token if isinstance(token, str) else "")
+            inbox = await in_thread(access_inbox_by_widget_token)(token if isinstance(token, str) else "")
         except NotFound as error:
             self.push_error(error)
             self.spawn(self._leave(4401))
@@ -74,7 +81,7 @@ class VisitorConsumer(FrameConsumer):
             await self.cut(4403)
             return
         try:
-            visitor = await database_sync_to_async(access_visitor)(
+            visitor = await in_thread(access_visitor)(
                 inbox, frame.get("visitor_token"), frame.get("identity"), frame.get("attributes"), frame.get("locale")
             )
         except Forbidden as error:
@@ -93,7 +100,7 @@ class VisitorConsumer(FrameConsumer):
 
     async def _enter(self, inbox: InboxInfo, visitor: Visitor, frame: dict[str, Any]) -> None:
         wanted = frame.get("conversation_id")
-        conversation_id, exists = await database_sync_to_async(access_visitor_conversation)(visitor, wanted)
+        conversation_id, exists = await in_thread(access_visitor_conversation)(visitor, wanted)
         after = frame.get("after_seq")
         known = wanted == str(conversation_id)
         seq = after if known and isinstance(after, int) and not isinstance(after, bool) and after > 0 else 0
@@ -111,13 +118,13 @@ class VisitorConsumer(FrameConsumer):
         await self.channel_layer.group_add(self.group, self.channel_name)
         async with self.feed.lock:
             await self._welcome(self.feed)
-        active = await database_sync_to_async(reply_active)(tenant_id=inbox.tenant_id, conversation_id=conversation_id)
+        active = await in_thread(reply_active)(tenant_id=inbox.tenant_id, conversation_id=conversation_id)
         if active is not None:
             self.feed.reply_start(active, wait_for_resume=True)
         self.spawn(self._poll(self.feed))
 
     async def _welcome(self, feed: ConversationFeed) -> None:
-        found, more = await database_sync_to_async(messages_after)(
+        found, more = await in_thread(messages_after)(
             tenant_id=feed.tenant_id, conversation_id=feed.conversation_id, after_seq=feed.seq, limit=PAGE, staff=False
         )
         if found:
@@ -131,7 +138,7 @@ class VisitorConsumer(FrameConsumer):
             "has_more": more,
         }
         if self.exists:
-            conversation = await database_sync_to_async(conversation_get)(
+            conversation = await in_thread(conversation_get)(
                 tenant_id=feed.tenant_id, conversation_id=feed.conversation_id
             )
             welcome["status"], welcome["handler"] = conversation.status, conversation.handler
@@ -156,11 +163,11 @@ class VisitorConsumer(FrameConsumer):
             raise Invalid("client_id must be a UUID.", code="client_id_invalid")
         await self._limit()
         async with feed.lock:
-            posted = await database_sync_to_async(message_post)(
+            posted = await in_thread(message_post)(
                 tenant_id=feed.tenant_id,
                 conversation_id=feed.conversation_id,
                 role="contact",
-                text=frame.get("text"),
+                text=clean_text(frame.get("text")),
                 client_id=client_id,
                 new=None if self.exists else NewConversation(self.visitor),
                 actor="visitor",
@@ -173,7 +180,7 @@ class VisitorConsumer(FrameConsumer):
 
     async def _limit(self) -> None:
         digest = hashlib.sha256(self.visitor.token.encode()).hexdigest()[:24]
-        await database_sync_to_async(rate_check)(
+        await in_thread(rate_check)(
             scope=self.visitor.tenant_id,
             key=f"visitor:{digest}",
             limit=MESSAGES_PER_S,
@@ -186,7 +193,7 @@ class VisitorConsumer(FrameConsumer):
         reply_id, offset = parse_id(frame.get("reply_id")), frame.get("offset")
         if reply_id is None or not isinstance(offset, int) or isinstance(offset, bool) or not 0 <= offset < 1_000_000:
             raise Invalid("A resume needs a reply_id and an offset.", code="resume_invalid")
-        state = await database_sync_to_async(reply_state)(
+        state = await in_thread(reply_state)(
             tenant_id=feed.tenant_id, conversation_id=feed.conversation_id, reply_id=reply_id
         )
         if state is None:
@@ -199,7 +206,7 @@ class VisitorConsumer(FrameConsumer):
     async def _handoff(self, frame: dict[str, Any]) -> None:
         feed = self._open_feed()
         await self._limit()
-        await database_sync_to_async(handoff_request)(
+        await in_thread(handoff_request)(
             tenant_id=feed.tenant_id, conversation_id=feed.conversation_id, new=NewConversation(self.visitor)
         )
         self.exists = True
@@ -215,7 +222,7 @@ class VisitorConsumer(FrameConsumer):
         message_id = parse_id(frame.get("message_id"))
         if message_id is None:
             raise NotFound("There is no such message.")
-        await database_sync_to_async(rating_set)(
+        await in_thread(rating_set)(
             tenant_id=feed.tenant_id,
             conversation_id=feed.conversation_id,
             message_id=message_id,
@@ -226,7 +233,7 @@ class VisitorConsumer(FrameConsumer):
 
     async def _csat(self, frame: dict[str, Any]) -> None:
         feed = self._open_feed()
-        await database_sync_to_async(csat_set)(
+        await in_thread(csat_set)(
             tenant_id=feed.tenant_id,
             conversation_id=feed.conversation_id,
             value=_number(frame.get("value")),
@@ -254,9 +261,7 @@ class VisitorConsumer(FrameConsumer):
             self.feed.on_hint(message)
 
     async def _status(self, feed: ConversationFeed) -> None:
-        conversation = await database_sync_to_async(conversation_get)(
-            tenant_id=feed.tenant_id, conversation_id=feed.conversation_id
-        )
+        conversation = await in_thread(conversation_get)(tenant_id=feed.tenant_id, conversation_id=feed.conversation_id)
         agent = {"name": conversation.assignee.name} if conversation.assignee else None
         self.push({"type": "status", "status": conversation.status, "handler": conversation.handler, "agent": agent})
 

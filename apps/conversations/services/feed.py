@@ -13,10 +13,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from channels.db import database_sync_to_async
-
 from apps.conversations.selectors import messages_after
 from apps.conversations.types import MessageInfo
+from apps.core.threads import in_thread
 from apps.inference.services import StreamEntry, hub
 
 Push = Callable[..., None]
@@ -50,7 +49,7 @@ class ConversationFeed:
         async with self.lock:
             more = True
             while more:
-                found, more = await database_sync_to_async(messages_after)(
+                found, more = await in_thread(messages_after)(
                     tenant_id=self.tenant_id,
                     conversation_id=self.conversation_id,
                     after_seq=self.seq,

@@ -65,3 +65,5 @@ if DB_ROLE == OWNER_ROLE:
     # Migrations lock tables for longer than requests may.
     DATABASES["default"]["OPTIONS"] = {**_found["extra"], "connect_timeout": 5}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+# Threads that serve all sockets of a web process; fewer than connections, so that requests keep some.
+SOCKET_THREADS = env.env_int("SOCKET_THREADS", 12)
