@@ -164,7 +164,7 @@ def message_add(request: HttpRequest, conversation_id: str, body: MessageIn) -> 
 
 @router.get("/{conversation_id}/messages")
 def message_page(request: HttpRequest, conversation_id: str, after_seq: int = 0, limit: int = 100) -> dict[str, Any]:
-    """Messages after a sequence number, in order, notes included. Reading marks them as seen by staff."""
+    """Messages after a sequence number, in order, notes included. An agent's reading marks them as seen."""
     principal = request.principal  # type: ignore[attr-defined]
     principal.require("conversations:read")
     found = access_conversation_by_id(principal.tenant_id, conversation_id)
@@ -175,7 +175,7 @@ def message_page(request: HttpRequest, conversation_id: str, after_seq: int = 0,
         limit=page_limit(limit),
         staff=True,
     )
-    if items and principal.kind == "user":
+    if items and principal.kind == "user" and "conversations:write" in principal.scopes:
         conversation_seen(tenant_id=principal.tenant_id, conversation_id=found.id, seq=items[-1].seq)
     return {
         "items": [item.as_dict(staff=True) for item in items],

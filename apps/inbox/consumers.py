@@ -8,7 +8,9 @@ from typing import Any, TypeGuard
 
 from channels.auth import get_user
 from django.conf import settings
+from django.contrib.auth import HASH_SESSION_KEY
 from django.db import Error
+from django.utils.crypto import constant_time_compare
 
 from apps.accounts.access import (
     ACTIVE_ORGANIZATION,
@@ -75,20 +77,33 @@ class StaffConsumer(FrameConsumer):
         self.spawn(self._recheck(user))
 
     async def _recheck(self, user: Any) -> None:
-        """A revoked key or a removed member loses the socket within half a minute."""
+        """A revoked key, a removed member, a sign-out or a new password ends the socket within half a minute; another
+        role changes its rights."""
         while True:
             await asyncio.sleep(RECHECK_S)
             try:
                 if self._secret:
-                    await in_thread(access_principal_by_api_key)(self._secret)
+                    fresh = await in_thread(access_principal_by_api_key)(self._secret)
                 else:
-                    await in_thread(user.refresh_from_db)()
-                    await in_thread(access_principal_by_user)(user, self.principal.tenant_id)
-            except Unauthenticated:
+                    fresh = await in_thread(self._principal_now)(user)
+                fresh.require("conversations:read")
+            except (Unauthenticated, Forbidden):
                 await self.cut(4401)
                 return
             except (Error, OSError):
                 continue
+            self.principal = fresh
+
+    def _principal_now(self, user: Any) -> Principal:
+        """Return who the session speaks for by now. Raises Unauthenticated when it speaks for nobody here any more."""
+        session = self.scope["session"]
+        user.refresh_from_db()
+        signed = constant_time_compare(session.get(HASH_SESSION_KEY, ""), user.get_session_auth_hash())
+        principal = access_principal_by_user(user, self.principal.tenant_id)
+        # A member of several organisations is given another one when this one is gone.
+        if not signed or not session.exists(session.session_key) or principal.tenant_id != self.principal.tenant_id:
+            raise Unauthenticated(code="session_ended")
+        return principal
 
     # -- frames ------------------------------------------------------------------------------------------------------
     async def on_frame(self, frame: dict[str, Any]) -> None:
@@ -189,6 +204,8 @@ class StaffConsumer(FrameConsumer):
         conversation_id, seq = await self._conversation_id(frame), frame.get("seq")
         if not isinstance(seq, int) or isinstance(seq, bool) or not 0 <= seq < 2**31:
             raise Invalid("seq must be a sequence number.", code="seq_invalid")
+        if "conversations:write" not in self.principal.scopes:
+            return  # who only reads leaves it unread for those who answer
         await in_thread(conversation_seen)(tenant_id=self.principal.tenant_id, conversation_id=conversation_id, seq=seq)
 
     async def _typing(self, frame: dict[str, Any]) -> None:
