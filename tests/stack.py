@@ -14,6 +14,10 @@ from typing import Any
 
 import httpx
 import psutil
+import psycopg
+
+from nlpsuite.settings.env import runtime_dir
+from nlpsuite.supervisor.postgres import DATABASE, SUPERUSER
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -91,6 +95,17 @@ class Stack:
                 pass
             assert time.monotonic() < deadline, "not ready again: " + self.log()[-2000:]
             time.sleep(0.2)
+
+    def query(self, statement: str) -> list[tuple[Any, ...]]:
+        """Run a statement on the installation's database as its superuser, whom no wall stops."""
+        password = json.loads((self.data / "secrets.json").read_text())["pg_superuser"]
+        parameters = {"host": str(runtime_dir(self.data) / "pg"), "user": SUPERUSER, "password": password}
+        with psycopg.connect(dbname=DATABASE, connect_timeout=5, **parameters) as connection:
+            return connection.execute(statement).fetchall()
+
+    def replies_active(self) -> int:
+        """Return how many runs of the bot are neither done nor marked as ended."""
+        return self.query("SELECT count(*) FROM assistant_reply WHERE status IN ('queued', 'running')")[0][0]
 
     def stop(self) -> float:
         """SIGTERM; returns how many seconds it took to end."""

@@ -1,0 +1,19 @@
+"""A small run of `bench.durability`: nothing acknowledged is lost, doubled or out of order when processes are killed."""
+
+from __future__ import annotations
+
+import pytest
+
+from bench.durability import measure
+from tests.stack import Stack
+
+pytestmark = pytest.mark.stack
+
+
+@pytest.mark.timeout(600)
+def test_nothing_acknowledged_is_lost_or_doubled_when_every_process_is_killed(stack: Stack) -> None:
+    verdict = measure(stack, sockets=20, messages=300, kills=1, pause_s=8, limit_s=150)
+    assert verdict["acknowledged"] >= 300, verdict
+    assert set(verdict["killed"]) == {"web", "worker-inference", "dispatcher", "valkey", "worker-default"}, verdict
+    promises = ("lost", "doubled", "gaps", "wrong_seq", "moved", "shown_twice", "unfinished_replies")
+    assert {name: verdict[name] for name in promises} == dict.fromkeys(promises, 0)
