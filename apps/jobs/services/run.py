@@ -84,9 +84,12 @@ class JobContext:
 
     @contextmanager
     def finishing(self) -> Iterator[None]:
-        """Open the transaction that holds the job's effects and its end. Raises LeaseLost, rolling both back."""
+        """Open the transaction that holds the job's effects and its end. Raises LeaseLost, rolling both back.
+
+        The job's row is locked last: who cancels holds what the effects need, and waits for that row.
+        """
         with tenant_scope(self.tenant_id):
-            if not self._mine().select_for_update().exists():
+            if not self._mine().exists():
                 raise LeaseLost
             yield
             _end(self, "failed" if self._failed else "done", *(self._failed or ("", "")))
@@ -129,7 +132,8 @@ def _heartbeat(ctx: JobContext, stop: threading.Event) -> None:
             if now() - renewed > timedelta(seconds=LEASE_S):
                 ctx.lost.set()
                 break
-    connection.close()
+        finally:
+            connection.close()  # to the pool, which has fewer connections than there are jobs; a broken one is dropped
 
 
 def job_run(job_id: uuid.UUID) -> bool:
@@ -185,10 +189,10 @@ def _run_handler(ctx: JobContext) -> None:
 def _settle(ctx: JobContext, status: str, code: str, message: str) -> None:
     try:
         with tenant_scope(ctx.tenant_id):
-            _end(ctx, status, code, message)
             hook = _end_hooks.get(ctx.kind)
             if hook is not None:
                 hook(ctx, status, code)
+            _end(ctx, status, code, message)  # last, as in `finishing`
     except LeaseLost:
         log.warning("job.lease_lost", job_id=str(ctx.job_id))
 
