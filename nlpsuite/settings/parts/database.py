@@ -47,6 +47,8 @@ DATABASES: dict[str, dict[str, Any]] = {
     "default": {
         "ENGINE": "django.db.backends.postgresql",
         **{name: _found[name] for name in ("NAME", "USER", "PASSWORD", "HOST", "PORT")},
+        # A connection that a restart of the server has cut is replaced when it is taken from the pool.
+        "CONN_HEALTH_CHECKS": True,
         "OPTIONS": {
             **_found["extra"],
             "connect_timeout": 5,
