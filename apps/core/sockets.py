@@ -140,6 +140,10 @@ class FrameConsumer(AsyncWebsocketConsumer):
             # Nothing was acknowledged: the client sends the frame again.
             log.warning("socket.store_away", error=type(error).__name__)
             self.push_error(Unavailable(retry_after_s=1), **self._echo(frame))
+        except Exception:
+            # Ours to fix; the client is told by the close code instead of by a connection that breaks off.
+            log.exception("socket.frame_failed", type=frame["type"][:40])
+            await self.cut(1011)
 
     def _echo(self, frame: dict[str, Any]) -> dict[str, Any]:
         names = ("client_id", "draft_id", "conversation_id")

@@ -216,7 +216,7 @@ class StaffConsumer(FrameConsumer):
 
     async def _presence(self, frame: dict[str, Any]) -> None:
         status = frame.get("status")
-        if status not in {"online", "away"}:
+        if not isinstance(status, str) or status not in {"online", "away"}:
             raise Invalid("status is online or away.", code="presence_invalid")
         hint = {"presence": status, "user_id": str(self.principal.id), "name": self.principal.name}
         await hint_send_async(queue_group(self.principal.tenant_id), hint)
