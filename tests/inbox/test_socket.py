@@ -440,3 +440,15 @@ async def test_a_running_reply_of_ones_own_is_resumed(tenant: Any, inbox: Any, a
     await socket.send(type="reply.resume", conversation_id=own["conversation"], reply_id=own["reply"], offset=0)
     assert [frame for frame in await socket.quiet(0.3) if frame["type"] == "error"] == []
     await socket.close()
+
+
+async def test_a_frame_that_breaks_our_code_closes_with_1011(
+    tenant: Any, inbox: Any, api: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def broken(self: StaffConsumer, frame: dict[str, Any]) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(StaffConsumer, "_presence", broken)
+    socket = await staff(api.secret)
+    await socket.send(type="presence", status="away")
+    assert await socket.closed() == 1011
