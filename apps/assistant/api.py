@@ -7,9 +7,11 @@ import json
 import threading
 import uuid
 from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Annotated, Any, Literal
 
-from asgiref.sync import sync_to_async
+import structlog
+from channels.db import database_sync_to_async
 from django.http import HttpRequest, StreamingHttpResponse
 from ninja import Router, Schema
 from pydantic import Field
@@ -25,6 +27,9 @@ from apps.inference.services import generation_permit
 router = Router(tags=["assistant"])
 Slug = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,59}$")]
 PING_S = 10.0
+# More than the installation generates at once: above that a run ends as busy, here it would only wait.
+_threads = ThreadPoolExecutor(64, thread_name_prefix="answer")
+log = structlog.get_logger(__name__)
 
 
 class Turn(Schema):
@@ -96,8 +101,11 @@ def _stream(question: Question) -> StreamingHttpResponse:
                 put("end", {})
             except AppError as error:
                 put("error", {"code": error.code, "message": str(error.message)})
+            except Exception:
+                log.exception("answer.failed")
+                put("error", {"code": AppError.code, "message": AppError.default_message})
 
-        task = asyncio.ensure_future(sync_to_async(work, thread_sensitive=False)())
+        task = asyncio.ensure_future(database_sync_to_async(work, thread_sensitive=False, executor=_threads)())
         try:
             while True:
                 try:

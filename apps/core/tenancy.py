@@ -63,6 +63,15 @@ def tenant_scope(tenant_id: uuid.UUID | str) -> Iterator[None]:
         _current.reset(token)
 
 
+def connection_release() -> None:
+    """Give this thread's connection back to the pool before a long wait, e.g. for a model; no-op in a transaction.
+
+    Without it a thread keeps its connection to the end of its request or job, and threads outnumber connections.
+    """
+    if not connection.in_atomic_block:
+        connection.close()
+
+
 def tenant_rls(table: str) -> RunSQL:
     """Migration operation: force row-level security on `table` (column `tenant_id`)."""
     predicate = "(tenant_id = NULLIF(current_setting('app.tenant_id', true), '')::uuid)"

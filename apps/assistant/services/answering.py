@@ -23,6 +23,7 @@ from apps.assistant.services.prompt import STOP, answer_prompt
 from apps.assistant.text import Sentence, SentenceBuffer
 from apps.assistant.types import Answer, Question
 from apps.core.errors import AppError, Cancelled
+from apps.core.tenancy import connection_release
 from apps.inference.services import default_model, embed_texts, generate_stream
 from apps.inference.types import GenerateRequest
 from apps.knowledge.selectors import passages_search
@@ -123,6 +124,7 @@ class AnswerRun:
             temperature=0.0,
         )
         buffer = SentenceBuffer()
+        connection_release()
         stream = generate_stream(
             request,
             tenant_id=self.question.tenant_id,

@@ -15,7 +15,7 @@ from apps.conversations.selectors import conversation_get, draft_get, inbox_get,
 from apps.conversations.services import draft_finish
 from apps.conversations.types import DraftInfo
 from apps.core.errors import AppError, Cancelled
-from apps.core.tenancy import tenant_scope
+from apps.core.tenancy import connection_release, tenant_scope
 from apps.events.services import conversation_group, hint_send
 from apps.inference.services import (
     EndStatus,
@@ -93,6 +93,8 @@ class _DraftRun:
         self.ctx, self.draft, self.writer = ctx, draft, writer
         self.text = ""
         self.first_token_at = 0.0
+        self.looping = False
+        self._said: set[str] = set()
         self.marks: list[dict[str, Any]] = []
         self.citations: list[dict[str, Any]] = []
 
@@ -107,6 +109,7 @@ class _DraftRun:
             stop=STOP,
         )
         buffer, previous = SentenceBuffer(), None
+        connection_release()
         with stop_signal(tenant_id, str(self.draft.id)) as stopped:
             stream = generate_stream(
                 request,
@@ -120,6 +123,9 @@ class _DraftRun:
                 self.writer.append(piece.text)
                 for sentence in buffer.feed(piece.text):
                     previous = self._judge(context, passages, sentence, previous)
+                if self.looping:
+                    stream.close()  # a small model that says a sentence twice says it for ever
+                    break
             if stopped():
                 raise Cancelled
         for sentence in buffer.flush():
@@ -162,6 +168,9 @@ class _DraftRun:
         sentence: Sentence,
         previous: SentenceCheck | None,
     ) -> SentenceCheck:
+        words = sentence.text.strip().casefold()
+        self.looping = words in self._said
+        self._said.add(words)
         check = context.check(sentence.text, previous)
         mark = {
             "start": sentence.start,

@@ -11,7 +11,7 @@ from urllib.parse import quote
 from django.db import connection
 
 from apps.core.errors import Invalid
-from apps.core.tenancy import tenant_scope
+from apps.core.tenancy import connection_release, tenant_scope
 from apps.inference.services import embed_texts
 from apps.knowledge.lexis import query_terms, tsquery_literal
 from apps.knowledge.links import PassageRef, passage_url
@@ -79,6 +79,7 @@ def passages_search(
     if not 1 <= k <= MAX_RESULTS:
         raise Invalid(f"k must be from 1 to {MAX_RESULTS}.", code="k_invalid")
     # Before the scope: no database connection is held while the model works.
+    connection_release()
     vector = embed_texts([query], tenant_id=tenant_id).vectors[0]
     words = query_terms(query)
     parameters: dict[str, Any] = {
