@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 from django.http import HttpRequest
 from ninja import Body, Router, Schema
+from pydantic import Field
 
 from apps.accounts.selectors import api_keys_list, members_list
-from apps.accounts.services import api_key_create, api_key_revoke
+from apps.accounts.services import api_key_create, api_key_revoke, member_invite, member_remove
 from apps.accounts.types import SCOPES
 from apps.core.errors import NotFound
 from apps.core.ids import parse_id
@@ -17,6 +18,13 @@ from apps.tenants.services import organization_settings_update
 from apps.tenants.types import SETTINGS
 
 router = Router(tags=["accounts"])
+
+
+class MemberIn(Schema):
+    email: str = Field(max_length=254)
+    name: str = Field("", max_length=120)
+    role: Literal["owner", "admin", "agent", "analyst"]
+    password: str | None = Field(None, max_length=200)
 
 
 class ApiKeyIn(Schema):
@@ -49,6 +57,26 @@ def members(request: HttpRequest) -> dict[str, Any]:
     rows = members_list(tenant_id=principal.tenant_id)
     items = [{"id": str(m.id), "name": m.name, "email": m.email, "role": m.role} for m in rows]
     return {"items": items, "next_cursor": None}
+
+
+@router.post("/members", response={201: dict})
+def member_add(request: HttpRequest, body: MemberIn) -> tuple[int, dict[str, Any]]:
+    """Add a member. Without a password one is made and is in this answer only; somebody who has an account here keeps
+    theirs. Idempotency-Key is not honoured: the stored answer would hold the password."""
+    principal = request.principal  # type: ignore[attr-defined]
+    principal.require("accounts:write")
+    user, password = member_invite(tenant_id=principal.tenant_id, actor=principal.actor, **body.dict())
+    shown = {"id": str(user.id), "name": user.name, "email": user.email, "role": body.role}
+    return 201, {**shown, "password": password}
+
+
+@router.delete("/members/{user_id}", response={204: None})
+def member_drop(request: HttpRequest, user_id: str) -> tuple[int, None]:
+    """Remove a member from the organisation; open sockets end within half a minute."""
+    principal = request.principal  # type: ignore[attr-defined]
+    principal.require("accounts:write")
+    member_remove(tenant_id=principal.tenant_id, user_id=user_id, actor=principal.actor)
+    return 204, None
 
 
 @router.get("/settings")

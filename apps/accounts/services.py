@@ -7,11 +7,15 @@ import uuid
 from collections.abc import Sequence
 from datetime import datetime
 
-from apps.accounts.access import credential_digest
+from django.contrib.auth.password_validation import validate_password
+from django.core.exceptions import ValidationError
+from django.core.validators import validate_email
+
+from apps.accounts.access import access_member, credential_digest
 from apps.accounts.models import ApiKey, Credential, Membership, User
 from apps.accounts.types import ROLES, SCOPES
 from apps.core.clock import now
-from apps.core.errors import Invalid, NotFound
+from apps.core.errors import Conflict, Invalid, NotFound
 from apps.core.tenancy import tenant_scope
 from apps.events.services import audit_record
 
@@ -38,6 +42,42 @@ def member_create(
         Membership.objects.update_or_create(user=user, tenant_id=tenant_id, defaults={"role": role})
         audit_record(action="member.added", actor=actor, target=str(user.id), data={"role": role})
     return user
+
+
+def member_invite(
+    *, tenant_id: uuid.UUID, email: str, name: str, role: str, password: str | None, actor: str
+) -> tuple[User, str | None]:
+    """Add a member; returns the user and the password that was made, or None when one was given or existed.
+
+    Raises Conflict "member_exists", Invalid "email_invalid" or "password_weak". Effects: rows and an audit row.
+    """
+    try:
+        validate_email(email)
+    except ValidationError:
+        raise Invalid("This is not an e-mail address.", code="email_invalid") from None
+    known = User.objects.filter(email=email.lower()).first()
+    if known is not None and Membership.objects.filter(user=known, tenant_id=tenant_id).exists():
+        raise Conflict("There is a member with this address.", code="member_exists")
+    made = None
+    if known is None:
+        made = None if password else secrets.token_urlsafe(15)
+        try:
+            validate_password(password or made or "", User(email=email, name=name))
+        except ValidationError as error:
+            raise Invalid(" ".join(error.messages), code="password_weak") from None
+    user = member_create(tenant_id=tenant_id, email=email, name=name, role=role, password=password or made, actor=actor)
+    return user, made
+
+
+def member_remove(*, tenant_id: uuid.UUID, user_id: object, actor: str) -> None:
+    """End a membership. Raises NotFound; Conflict "last_owner", since nobody could let anybody in again."""
+    with tenant_scope(tenant_id):
+        row = access_member(tenant_id, user_id)
+        owners = Membership.objects.select_for_update().filter(tenant_id=tenant_id, role="owner")
+        if row.role == "owner" and len(owners) == 1:
+            raise Conflict("The last owner cannot be removed.", code="last_owner")
+        row.delete()
+        audit_record(action="member.removed", actor=actor, target=str(row.user_id), data={"role": row.role})
 
 
 def api_key_create(

@@ -15,6 +15,7 @@ from apps.conversations.services import (
     conversation_seen,
     conversation_update,
     inbox_create,
+    inbox_identity_secret_renew,
     inbox_update,
     message_post,
 )
@@ -109,6 +110,21 @@ def inbox_change(request: HttpRequest, inbox_id: str, body: InboxPatch) -> dict[
     return inbox_update(
         tenant_id=principal.tenant_id, inbox_id=parsed, changes=changes, actor=principal.actor
     ).as_dict()
+
+
+@router.post("/inboxes/{inbox_id}/identity-secret", response={201: dict})
+def inbox_identity_secret(request: HttpRequest, inbox_id: str) -> tuple[int, dict[str, Any]]:
+    """Make a new secret for `nlpsuite.identify`; it is in this answer only, and the old one ends at once.
+
+    Idempotency-Key is not honoured: the stored answer would hold the secret.
+    """
+    principal = request.principal  # type: ignore[attr-defined]
+    principal.require("accounts:write")
+    parsed = parse_id(inbox_id)
+    if parsed is None:
+        raise NotFound("There is no such inbox.", code="inbox_not_found")
+    secret = inbox_identity_secret_renew(tenant_id=principal.tenant_id, inbox_id=parsed, actor=principal.actor)
+    return 201, {"identity_secret": secret}
 
 
 @router.get("/{conversation_id}")

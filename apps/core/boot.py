@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.db import connection
 
@@ -30,8 +31,10 @@ def open_tables() -> list[str]:
 
 
 def boot_check() -> None:
-    """Raise ImproperlyConfigured when connected as a superuser or table owner, when a tenant table is open, or when
-    pgvector's iterative scan is off (small tenants would lose rows without an error)."""
+    """Raise ImproperlyConfigured when connected as a superuser or table owner, when a tenant table is open, when
+    pgvector's iterative scan is off (small tenants would lose rows without an error), or without a proper SECRET_KEY."""
+    if not settings.SECRET_KEY_IS_KEPT:
+        raise ImproperlyConfigured("SECRET_KEY is not set or is shorter than 32 characters.")
     with connection.cursor() as cursor:
         cursor.execute(_ROLE_SQL)
         row = cursor.fetchone()

@@ -17,7 +17,10 @@ BASE_DIR = env.BASE_DIR
 DATA_DIR = env.DATA_DIR
 DEBUG = env.env_bool("DEBUG")
 # Commands that run before the first start (makemigrations, check) get a key that is forgotten with the process.
-SECRET_KEY = env.env_str("SECRET_KEY") or env.secrets_read().get("secret_key") or secrets.token_urlsafe(48)
+_secret_key = env.env_str("SECRET_KEY") or env.secrets_read().get("secret_key")
+SECRET_KEY = _secret_key or secrets.token_urlsafe(48)
+# Processes with a key each would refuse one another's cookies, tokens and links: boot_check refuses to start.
+SECRET_KEY_IS_KEPT = bool(_secret_key) and len(_secret_key or "") >= 32
 
 INSTALLED_APPS = [
     "nlpsuite",
@@ -30,7 +33,6 @@ INSTALLED_APPS = [
     "allauth",
     "allauth.account",
     "channels",
-    "django_htmx",
     "apps.core",
     "apps.events",
     "apps.tenants",
@@ -57,7 +59,6 @@ MIDDLEWARE = [
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "csp.middleware.CSPMiddleware",
     "allauth.account.middleware.AccountMiddleware",
-    "django_htmx.middleware.HtmxMiddleware",
 ]
 ROOT_URLCONF = "nlpsuite.urls"
 ASGI_APPLICATION = "nlpsuite.asgi.application"

@@ -180,3 +180,9 @@ def test_start_is_refused_when_a_table_is_open(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr("apps.core.boot.EXEMPT_TABLES", frozenset())
     with pytest.raises(ImproperlyConfigured, match="accounts_credential"):
         boot_check()
+
+
+def test_start_is_refused_without_a_kept_secret_key(settings: Any) -> None:
+    settings.SECRET_KEY_IS_KEPT = False
+    with pytest.raises(ImproperlyConfigured, match="SECRET_KEY"):
+        boot_check()

@@ -65,7 +65,7 @@ def world_create(name: str) -> World:
         suggested_questions=[canary],
     )
     world = World(tenant_id, canary, secret, owner, inbox)
-    world.ids["key_id"] = str(key.id)
+    world.ids |= {"key_id": str(key.id), "user_id": str(owner.id)}
     _conversation(world)
     _knowledge(world)
     with tenant_scope(tenant_id):

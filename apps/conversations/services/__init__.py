@@ -9,7 +9,7 @@ from apps.conversations.services.conversations import (
 )
 from apps.conversations.services.drafts import draft_create, draft_decide, draft_finish
 from apps.conversations.services.feed import ConversationFeed
-from apps.conversations.services.inboxes import inbox_create, inbox_update
+from apps.conversations.services.inboxes import inbox_create, inbox_identity_secret_renew, inbox_update
 from apps.conversations.services.messages import NewConversation, clean_text, message_post
 from apps.conversations.services.ratings import csat_set, rating_set
 from apps.conversations.services.visitors import visitor_token_issue
@@ -28,6 +28,7 @@ __all__ = [
     "draft_decide",
     "draft_finish",
     "inbox_create",
+    "inbox_identity_secret_renew",
     "inbox_update",
     "message_post",
     "rating_set",

@@ -59,6 +59,25 @@ class ConversationFeed:
                 for message in found:
                     self._show(message)
 
+    async def page(self, limit: int) -> tuple[list[MessageInfo], bool]:
+        """Take up to `limit` messages after `seq` without sending them, and whether there are more. Hold `lock`."""
+        found, more = await in_thread(messages_after)(
+            tenant_id=self.tenant_id,
+            conversation_id=self.conversation_id,
+            after_seq=self.seq,
+            limit=limit,
+            staff=self.staff,
+        )
+        for message in found:
+            self._passed(message)
+        return found, more
+
+    def _passed(self, message: MessageInfo) -> None:
+        """The viewer has this message: the hint that its reply begins may still be on its way."""
+        if message.reply_id is not None:
+            self._replies.setdefault(message.reply_id, _Reply(ended=True))
+        self.seq = message.seq
+
     def _show(self, message: MessageInfo) -> None:
         reply = self._replies.get(message.reply_id) if message.reply_id else None
         if reply is not None and not reply.ended:
@@ -73,7 +92,7 @@ class ConversationFeed:
                 }
             )
         self.own.discard(message.id)
-        self.seq = message.seq
+        self._passed(message)
 
     def _send(self, frame: dict[str, Any], *, droppable: bool = False) -> None:
         if self.staff:
@@ -160,6 +179,10 @@ class ConversationFeed:
         if code:
             frame["code"] = code
         self._send(frame)
+
+    def open_replies(self) -> list[uuid.UUID]:
+        """Return the replies that this viewer was told of and that have not ended for it."""
+        return [reply_id for reply_id, reply in self._replies.items() if not reply.ended]
 
     def _end(self, reply: _Reply) -> None:
         reply.ended = True

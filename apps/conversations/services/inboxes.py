@@ -78,6 +78,19 @@ def inbox_update(*, tenant_id: uuid.UUID, inbox_id: uuid.UUID, changes: dict[str
         return inbox_info(row)
 
 
+def inbox_identity_secret_renew(*, tenant_id: uuid.UUID, inbox_id: uuid.UUID, actor: str) -> str:
+    """Replace the secret that proves visitors' identities, and return it: it is shown at no other time.
+
+    Proofs made with the old one are refused from now on. Raises NotFound. Writes an audit row.
+    """
+    fresh = secrets.token_hex(32)
+    with tenant_scope(tenant_id):
+        if not Inbox.objects.filter(id=inbox_id).update(identity_secret=fresh):
+            raise NotFound("There is no such inbox.", code="inbox_not_found")
+        audit_record(action="inbox.identity_secret_renewed", actor=actor, target=str(inbox_id))
+    return fresh
+
+
 def _check_origins(origins: Sequence[str]) -> None:
     bad = [origin for origin in origins if not ORIGIN.fullmatch(origin)]
     if bad:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import getpass
 import json
-import os
 from argparse import ArgumentParser
 from typing import Any
 
@@ -16,6 +15,7 @@ from apps.accounts.services import api_key_create, member_create
 from apps.conversations.services import inbox_create
 from apps.core.errors import AppError
 from apps.tenants.services import organization_create
+from nlpsuite.settings import env
 
 
 class Command(BaseCommand):
@@ -30,7 +30,7 @@ class Command(BaseCommand):
         parser.add_argument("--origin", action="append", default=[], help="a web site that may show the widget")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        password = os.environ.get("OWNER_PASSWORD") or getpass.getpass("Password of the owner: ")
+        password = env.env_str("OWNER_PASSWORD") or getpass.getpass("Password of the owner: ")
         try:
             validate_password(password)
             organization = organization_create(name=options["name"], actor="system:command")
