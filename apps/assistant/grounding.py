@@ -66,7 +66,7 @@ class SentenceCheck:
 
     `reason` is a stable code with a detail after a colon: "verbatim", "grounded", "filler", or why not
     ("empty", "question", "dangling", "term:x", "number:x", "name:x", "code:x", "order", "negation", "modality",
-    "limit", "condition", "dropped", "cosine", "off_topic", "repeated").
+    "limit", "condition", "dropped", "cosine", "off_topic", "repeated", "lead_in").
     `start` and `end` are the window in the passage, in code points.
     """
 
@@ -108,7 +108,8 @@ class GroundingContext:
 
     With a `question`, the first sentence has to be about it (reason "off_topic" when it is true of a passage but
     answers something else); then a copied first sentence costs a call of `embed`, too. A sentence that was supported
-    before is "repeated": a small model's loop ends there.
+    before is "repeated": a small model's loop ends there. A lead-in ("paste this line:") is not released ahead of what
+    it leads to, which may fail: the quotation brings both.
     """
 
     def __init__(
@@ -140,6 +141,8 @@ class GroundingContext:
             return SentenceCheck(False, 0.0, None, "filler")
         if text.endswith("?"):
             return SentenceCheck(False, 0.0, None, "question")
+        if self._question and text.endswith(":"):
+            return SentenceCheck(False, 0.0, None, "lead_in")
         analysis = analyse(text)
         if not analysis.words:
             return SentenceCheck(False, 0.0, None, "empty")

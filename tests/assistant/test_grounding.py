@@ -152,3 +152,8 @@ def test_a_loop_of_the_model_ends_at_the_first_repetition():
     context = GroundingContext([DELIVERY], bag_embed)
     assert context.check("1. Sale items cannot be returned.").supported
     assert context.check("2. Sale items cannot be returned.").reason == "repeated"
+
+
+def test_a_lead_in_is_not_released_ahead_of_its_list():
+    context = GroundingContext([DELIVERY], bag_embed, question="What is shipped by air?", min_relevance=0.0)
+    assert context.check("These goods are never shipped by air:").reason == "lead_in"
