@@ -11,6 +11,7 @@ import structlog
 from django.core.management.base import BaseCommand
 from django.db import Error, connection
 
+from apps.core.boot import boot_check
 from apps.events.services import NOTIFY_CHANNEL, dispatch_due
 
 log = structlog.get_logger(__name__)
@@ -26,6 +27,7 @@ class Command(BaseCommand):
         pause_s = 0.2
         while not stop.is_set():
             try:
+                boot_check()
                 with psycopg.connect(**self._parameters(), autocommit=True) as listener:
                     listener.execute(f"LISTEN {NOTIFY_CHANNEL}")
                     log.info("dispatcher.listening")
