@@ -64,9 +64,7 @@ def shop(stack: Stack) -> Iterator[str]:
     threading.Thread(target=server.serve_forever, daemon=True).start()
     origin = f"http://127.0.0.1:{server.server_port}"
     with stack.client() as client:
-        changed = client.patch(
-            f"/api/v1/conversations/inboxes/{demo['inbox_id']}", json={"allowed_origins": [origin]}
-        )
+        changed = client.patch(f"/api/v1/conversations/inboxes/{demo['inbox_id']}", json={"allowed_origins": [origin]})
         assert changed.status_code == 200, changed.text
     yield origin
     server.shutdown()

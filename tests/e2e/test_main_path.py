@@ -86,9 +86,7 @@ def test_a_visitor_asks_for_a_person_and_an_agent_answers(
     agent_context.close()
 
 
-def test_a_site_that_is_not_allowed_shows_no_chat(
-    browser: Browser, stack: Stack, shop: str, faults: list[str]
-) -> None:
+def test_a_site_that_is_not_allowed_shows_no_chat(browser: Browser, stack: Stack, shop: str, faults: list[str]) -> None:
     context = browser.new_context(viewport=DESKTOP)
     page = context.new_page()
     # The same server under its other name is another origin.
