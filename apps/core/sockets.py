@@ -103,6 +103,11 @@ class FrameConsumer(AsyncWebsocketConsumer):
             await asyncio.sleep(0.5)
             abort()
 
+    async def leave(self, code: int) -> None:
+        """Close with a code after the frames that were just queued."""
+        await asyncio.sleep(0.05)
+        await self.cut(code)
+
     # -- channels ----------------------------------------------------------------------------------------------------
     async def connect(self) -> None:
         await self.accept()
@@ -111,11 +116,15 @@ class FrameConsumer(AsyncWebsocketConsumer):
 
     async def disconnect(self, code: int) -> None:
         self.closing = True
-        await self.on_close()
         current = asyncio.current_task()
         for task in list(self._tasks):
             if task is not current:
                 task.cancel()
+        try:
+            await self.on_close()
+        except (RedisError, OSError) as error:
+            # Groups forget a channel by themselves when its process does.
+            log.warning("socket.not_discarded", error=type(error).__name__)
 
     async def receive(self, text_data: str | None = None, bytes_data: bytes | None = None) -> None:
         if self.closing:
@@ -140,6 +149,8 @@ class FrameConsumer(AsyncWebsocketConsumer):
             # Nothing was acknowledged: the client sends the frame again.
             log.warning("socket.store_away", error=type(error).__name__)
             self.push_error(Unavailable(retry_after_s=1), **self._echo(frame))
+            if not self.greeted:
+                self.spawn(self.leave(1013))  # no welcome will come
         except Exception:
             # Ours to fix; the client is told by the close code instead of by a connection that breaks off.
             log.exception("socket.frame_failed", type=frame["type"][:40])

@@ -19,7 +19,7 @@ from apps.accounts.access import (
 )
 from apps.accounts.types import Principal
 from apps.assistant.selectors import reply_active, reply_state
-from apps.assistant.services import draft_cancel
+from apps.assistant.services import draft_cancel, replies_settle
 from apps.conversations.access import access_conversation_by_id
 from apps.conversations.selectors import conversation_get, draft_get
 from apps.conversations.services import ConversationFeed, conversation_seen, draft_create, draft_decide
@@ -324,6 +324,7 @@ class StaffConsumer(FrameConsumer):
             for feed in list(self.feeds.values()):
                 try:
                     await feed.catch_up()
+                    await replies_settle(feed)
                 except (Error, OSError):
                     break  # the database is away; the next look finds the same rows
 
@@ -332,11 +333,12 @@ class StaffConsumer(FrameConsumer):
             return
         for feed in self.feeds.values():
             feed.close()
+        for handle in self.drafts.values():
+            handle.close()
+        for feed in self.feeds.values():
             await self.channel_layer.group_discard(
                 conversation_group(self.principal.tenant_id, feed.conversation_id), self.channel_name
             )
-        for handle in self.drafts.values():
-            handle.close()
         if self.queue:
             await self.channel_layer.group_discard(queue_group(self.principal.tenant_id), self.channel_name)
 

@@ -10,13 +10,13 @@ from django.conf import settings
 from django.db import Error
 
 from apps.assistant.selectors import reply_active, reply_state
-from apps.assistant.services import handoff_request
+from apps.assistant.services import handoff_request, replies_settle
 from apps.conversations.access import (
     access_inbox_by_widget_token,
     access_visitor,
     access_visitor_conversation,
 )
-from apps.conversations.selectors import conversation_get, messages_after
+from apps.conversations.selectors import conversation_get
 from apps.conversations.services import (
     ConversationFeed,
     NewConversation,
@@ -75,7 +75,7 @@ class VisitorConsumer(FrameConsumer):
             inbox = await in_thread(access_inbox_by_widget_token)(token if isinstance(token, str) else "")
         except NotFound as error:
             self.push_error(error)
-            self.spawn(self._leave(4401))
+            self.spawn(self.leave(4401))
             return
         if not self._origin_allowed(inbox):
             await self.cut(4403)
@@ -86,13 +86,9 @@ class VisitorConsumer(FrameConsumer):
             )
         except Forbidden as error:
             self.push_error(error)
-            self.spawn(self._leave(4401))
+            self.spawn(self.leave(4401))
             return
         await self._enter(inbox, visitor, frame)
-
-    async def _leave(self, code: int) -> None:
-        await asyncio.sleep(0.05)  # the error frame goes first
-        await self.cut(code)
 
     def _origin_allowed(self, inbox: InboxInfo) -> bool:
         found = [value.decode("latin-1") for name, value in self.scope["headers"] if name == b"origin"]
@@ -105,7 +101,8 @@ class VisitorConsumer(FrameConsumer):
         known = wanted == str(conversation_id)
         seq = after if known and isinstance(after, int) and not isinstance(after, bool) and after > 0 else 0
         await self._forget()
-        self.inbox, self.visitor, self.exists, self.greeted = inbox, visitor, exists, True
+        self.greeted = False  # until the welcome
+        self.inbox, self.visitor, self.exists = inbox, visitor, exists
         self.feed = ConversationFeed(
             tenant_id=inbox.tenant_id,
             conversation_id=conversation_id,
@@ -124,11 +121,7 @@ class VisitorConsumer(FrameConsumer):
         self.spawn(self._poll(self.feed))
 
     async def _welcome(self, feed: ConversationFeed) -> None:
-        found, more = await in_thread(messages_after)(
-            tenant_id=feed.tenant_id, conversation_id=feed.conversation_id, after_seq=feed.seq, limit=PAGE, staff=False
-        )
-        if found:
-            feed.seq = found[-1].seq
+        found, more = await feed.page(PAGE)
         welcome: dict[str, Any] = {
             "type": "welcome",
             "visitor_token": self.visitor.token,
@@ -143,6 +136,7 @@ class VisitorConsumer(FrameConsumer):
             )
             welcome["status"], welcome["handler"] = conversation.status, conversation.handler
         self.push(welcome)
+        self.greeted = True
         if more:
             self.spawn(feed.catch_up())
 
@@ -152,6 +146,7 @@ class VisitorConsumer(FrameConsumer):
             if self.exists:
                 try:
                     await feed.catch_up()
+                    await replies_settle(feed)
                 except (Error, OSError):
                     continue  # the database is away; the next look finds the same rows
 

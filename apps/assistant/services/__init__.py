@@ -10,12 +10,14 @@ from apps.assistant.services.replies import (
     reply_job_ended,
     reply_start,
 )
+from apps.assistant.services.settle import replies_settle
 
 __all__ = [
     "AnswerRun",
     "draft_cancel",
     "draft_generate",
     "draft_start",
+    "replies_settle",
     "handoff_request",
     "reply_cancel",
     "reply_generate",

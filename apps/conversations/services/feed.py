@@ -8,10 +8,13 @@ sent as one last piece first, so pieces joined always equal the stored text.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
+
+from django.db import Error
 
 from apps.conversations.selectors import messages_after
 from apps.conversations.types import MessageInfo
@@ -141,7 +144,7 @@ class ConversationFeed:
                 # The message was committed before the end was written.
                 self._later(self.catch_up())
             else:
-                self.reply_ended(reply_id, status, entry.data.get("code", ""))
+                self._later(self._end_in_order(reply_id, status, entry.data.get("code", "")))
 
     def _delta(self, reply_id: uuid.UUID, reply: _Reply, offset: int, text: str) -> None:
         fresh = text[max(0, reply.sent - offset) :]
@@ -180,6 +183,12 @@ class ConversationFeed:
             frame["code"] = code
         self._send(frame)
 
+    async def _end_in_order(self, reply_id: uuid.UUID, status: str, code: str) -> None:
+        """End a reply after the messages before it; without the database its end does not wait for them."""
+        with contextlib.suppress(Error, OSError):
+            await self.catch_up()
+        self.reply_ended(reply_id, status, code)
+
     def open_replies(self) -> list[uuid.UUID]:
         """Return the replies that this viewer was told of and that have not ended for it."""
         return [reply_id for reply_id, reply in self._replies.items() if not reply.ended]
@@ -196,7 +205,7 @@ class ConversationFeed:
         if hint.get("reply") == "start":
             self.reply_start(uuid.UUID(hint["reply_id"]))
         elif hint.get("reply") == "ended":
-            self.reply_ended(uuid.UUID(hint["reply_id"]), hint["status"], hint.get("code", ""))
+            self._later(self._end_in_order(uuid.UUID(hint["reply_id"]), hint["status"], hint.get("code", "")))
         elif hint.get("event") == "message.created":
             self._later(self.catch_up())
 
