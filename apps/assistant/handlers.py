@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from uuid import UUID
-
 from apps.assistant.services import (
     draft_generate,
+    draft_job_ended,
     draft_start,
     reply_cancel,
     reply_generate,
@@ -13,10 +12,9 @@ from apps.assistant.services import (
     reply_job_ended,
     reply_start,
 )
-from apps.conversations.services import draft_finish
 from apps.events.services import on
 from apps.events.types import EventRecord
-from apps.jobs.services import JobContext, job_end_hook, job_handler
+from apps.jobs.services import job_end_hook, job_handler
 
 
 @on("message.created")
@@ -53,14 +51,4 @@ def draft_requested(event: EventRecord) -> None:
 job_handler("assistant.reply_generate")(reply_generate)
 job_end_hook("assistant.reply_generate")(reply_job_ended)
 job_handler("assistant.draft_generate")(draft_generate)
-
-
-@job_end_hook("assistant.draft_generate")
-def draft_job_ended(ctx: JobContext, status: str, code: str) -> None:
-    """A draft whose job died is marked, so that the agent is not left waiting."""
-    draft_finish(
-        tenant_id=ctx.tenant_id,
-        draft_id=UUID(ctx.payload["draft_id"]),
-        status="cancelled" if status == "cancelled" else "failed",
-        error_code=code,
-    )
+job_end_hook("assistant.draft_generate")(draft_job_ended)

@@ -1,7 +1,7 @@
 """The bot: replies to visitors, drafts for agents, answers over the API."""
 
 from apps.assistant.services.answering import AnswerRun
-from apps.assistant.services.drafts import draft_cancel, draft_generate, draft_start
+from apps.assistant.services.drafts import draft_cancel, draft_generate, draft_job_ended, draft_start
 from apps.assistant.services.replies import (
     handoff_request,
     reply_cancel,
@@ -16,6 +16,7 @@ __all__ = [
     "AnswerRun",
     "draft_cancel",
     "draft_generate",
+    "draft_job_ended",
     "draft_start",
     "replies_settle",
     "handoff_request",

@@ -6,6 +6,8 @@ import time
 import uuid
 from typing import Any
 
+from django.db import transaction
+
 from apps.assistant.condense import condense_query
 from apps.assistant.grounding import GroundingContext, PassageText, SentenceCheck
 from apps.assistant.services.answering import PROMPTED, citation_of, heading_path
@@ -84,6 +86,14 @@ def draft_generate(ctx: JobContext) -> None:
         )
     endings: dict[str, EndStatus] = {"ready": "done", "cancelled": "cancelled", "failed": "failed"}
     writer.end(endings[status], code=code, data={"first_token_at": run.first_token_at})
+
+
+def draft_job_ended(ctx: JobContext, status: str, code: str) -> None:
+    """End hook: a draft whose job was cancelled or died is marked, and its stream ends, which is what the agent sees."""
+    ending: EndStatus = "cancelled" if status == "cancelled" else "failed"
+    draft_id = ctx.payload["draft_id"]
+    draft_finish(tenant_id=ctx.tenant_id, draft_id=uuid.UUID(draft_id), status=ending, error_code=code)
+    transaction.on_commit(lambda: StreamWriter(ctx.tenant_id, draft_id).end(ending, code=code))
 
 
 class _DraftRun:
