@@ -9,15 +9,17 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 from django.conf import settings
 from django.core.files import File
+from django.db import transaction
 
 from apps.accounts.services import api_key_create, member_create
 from apps.conversations.services import inbox_create
 from apps.core.errors import Unavailable
 from apps.inference.services import default_model, engine_ready
-from apps.knowledge.selectors import source_get
+from apps.knowledge.selectors import source_get, sources_list
 from apps.knowledge.services import source_create_from_files, source_create_from_text
 from apps.tenants.selectors import organization_demo
 from apps.tenants.services import organization_create
@@ -25,32 +27,39 @@ from nlpsuite.settings.parts.security import BASE_URL
 
 INGEST_TIMEOUT_S = 300
 MODELS_TIMEOUT_S = 180
+SEED = "system:seed"
 ROLES = ("owner", "agent", "analyst")
 
 
 def demo_seed(*, say: Callable[[str], Any]) -> None:
-    """Seed once per database; at every start rewrite `base_url` in demo.json (mode 0600)."""
+    """Seed once per database; at every start rewrite `base_url` in demo.json (mode 0600).
+
+    The passwords are in the file before their accounts are committed, and `seeding` is in it until the documents are
+    ready: a start that is killed in between is made good by the next.
+    """
     path = settings.DATA_DIR / "demo.json"
     if organization_demo() is None:
         say("Seeding the demo organisation")
-        body = _organization("nlpsuite demo", "demo", is_demo=True)
-        other = _organization("Quarry Goods", "quarry", is_demo=False)
-        _wait_models(say)
-        _ingest_guide(body["organization_id"], say)
-        _ingest_text(other["organization_id"], say)
-        body["other"] = other
-        _write(path, body)
+        with transaction.atomic():
+            body = _organization("nlpsuite demo", "demo", is_demo=True)
+            body["other"] = _organization("Quarry Goods", "quarry", is_demo=False)
+            _write(path, {**body, "seeding": True})
     if path.exists():
         body = json.loads(path.read_text())
         for part in (body, body["other"]):
             part["base_url"] = BASE_URL
             part["chat_model"] = default_model("chat").name
             part["embedding_model"] = default_model("embedding").name
+        if body.get("seeding"):
+            _wait_models(say)
+            _ingest_guide(UUID(body["organization_id"]), say)
+            _ingest_text(UUID(body["other"]["organization_id"]), say)
+            del body["seeding"]
         _write(path, body)
 
 
 def _organization(name: str, slug: str, *, is_demo: bool) -> dict[str, Any]:
-    organization = organization_create(name=name, slug=slug, is_demo=is_demo, actor="system:seed")
+    organization = organization_create(name=name, slug=slug, is_demo=is_demo, actor=SEED)
     body: dict[str, Any] = {"organization": name, "organization_id": str(organization.id)}
     for role in ROLES:
         email, password = f"{role}@{slug}.example", secrets.token_urlsafe(18)
@@ -60,16 +69,16 @@ def _organization(name: str, slug: str, *, is_demo: bool) -> dict[str, Any]:
             name=role.capitalize(),
             role=role,
             password=password,
-            actor="system:seed",
+            actor=SEED,
         )
         body[role] = {"email": email, "password": password}
-    _, body["api_key"] = api_key_create(tenant_id=organization.id, name="demo", actor="system:seed")
+    _, body["api_key"] = api_key_create(tenant_id=organization.id, name="demo", actor=SEED)
     inbox = inbox_create(
         tenant_id=organization.id,
         name="Website",
         greeting="Hello! Ask me anything about nlpsuite." if is_demo else "Hello! How can we help?",
         suggested_questions=_suggestions() if is_demo else (),
-        actor="system:seed",
+        actor=SEED,
     )
     body["inbox_id"], body["widget_token"] = str(inbox.id), inbox.widget_token
     return body
@@ -94,17 +103,21 @@ def _wait_models(say: Callable[[str], Any]) -> None:
 
 def _ingest_guide(tenant_id: Any, say: Callable[[str], Any]) -> None:
     paths = sorted((settings.BASE_DIR / "docs" / "guide").glob("*.md"))
-    made = []
+    known = {source.name: source.id for source in sources_list(tenant_id=tenant_id, limit=100)[0]}
+    made = [known[path.name] for path in paths if path.name in known]
     for path in paths:
+        if path.name in known:
+            continue
         with path.open("rb") as handle:
             upload = File(handle, name=path.name)
-            made.append(source_create_from_files(tenant_id=tenant_id, files=[upload], actor="system:seed").id)
+            made.append(source_create_from_files(tenant_id=tenant_id, files=[upload], actor=SEED).id)
     _wait_sources(tenant_id, made, say)
 
 
 def _ingest_text(tenant_id: Any, say: Callable[[str], Any]) -> None:
     text = "Quarry Goods ships stone tiles on pallets. Pallets leave the yard every Tuesday and Friday before noon."
-    made = source_create_from_text(tenant_id=tenant_id, title="Shipping", text=text, actor="system:seed")
+    found = sources_list(tenant_id=tenant_id, limit=1)[0]
+    made = found[0] if found else source_create_from_text(tenant_id=tenant_id, title="Shipping", text=text, actor=SEED)
     _wait_sources(tenant_id, [made.id], say)
 
 
