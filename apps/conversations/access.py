@@ -24,7 +24,7 @@ from apps.conversations.services.visitors import (
 from apps.conversations.types import ConversationInfo, InboxInfo, Visitor
 from apps.core.clock import now
 from apps.core.errors import Forbidden, NotFound
-from apps.core.ids import new_id, parse_id
+from apps.core.ids import parse_id
 from apps.core.tenancy import tenant_scope
 from apps.tenants.selectors import organization_demo
 
@@ -130,19 +130,17 @@ def _proven_identity(inbox: InboxInfo, identity: Any) -> dict[str, str] | None:
 def access_visitor_conversation(visitor: Visitor, raw_id: object) -> tuple[uuid.UUID, bool]:
     """Return the id of the conversation the visitor speaks in, and whether it has a row.
 
-    The wanted one if it is theirs; else their latest that is not resolved; else the one reserved for the token, or a
-    fresh id once that one was used.
+    The wanted one if it is theirs; else their latest that is not resolved; else the next one reserved for the token: the
+    same until it begins, so that a message sent again after a cut meets its first sending.
     """
     wanted = parse_id(raw_id) if raw_id else None
-    reserved = reserved_conversation_id(visitor.token)
     with tenant_scope(visitor.tenant_id):
         if visitor.contact_id is None:
-            return reserved, False
+            return reserved_conversation_id(visitor.token), False
         mine = Conversation.objects.filter(contact_id=visitor.contact_id, inbox_id=visitor.inbox_id)
         if wanted is not None and mine.filter(id=wanted).exists():
             return wanted, True
         latest = mine.exclude(status="resolved").order_by("-created_at").values_list("id", flat=True).first()
         if latest is not None:
             return latest, True
-        taken = Conversation.objects.filter(id=reserved).exists()
-        return (new_id() if taken else reserved), False
+        return reserved_conversation_id(visitor.token, mine.count()), False

@@ -110,17 +110,19 @@ def _first(conversation_id: uuid.UUID, new: NewConversation) -> tuple[Conversati
     inbox = Inbox.objects.filter(id=visitor.inbox_id).first()
     if inbox is None:
         raise NotFound("There is no such inbox.")
-    try:
-        with transaction.atomic():
-            contact_id = _contact_of(visitor, inbox)
-            conversation = conversation_row(conversation_id, inbox, contact_id, locale=visitor.locale)
-        return conversation, True
-    except IntegrityError:
-        # A second socket of the same visitor was first; its row is visible once its transaction has committed.
-        found = _locked(conversation_id)
-        if found is None:
-            raise NotFound("There is no such conversation.") from None
-        return found, False
+    for _ in range(2):
+        try:
+            with transaction.atomic():
+                contact_id = _contact_of(visitor, inbox)
+                conversation = conversation_row(conversation_id, inbox, contact_id, locale=visitor.locale)
+            return conversation, True
+        except IntegrityError:
+            # A second socket was first, and has committed: of the same visitor, whose conversation is there now, or of
+            # the same proven person on another device, whose contact is.
+            found = _locked(conversation_id)
+            if found is not None:
+                return found, False
+    raise NotFound("There is no such conversation.")
 
 
 def _contact_of(visitor: Visitor, inbox: Inbox) -> uuid.UUID:

@@ -1,7 +1,7 @@
 """Visitor tokens: 256 random bits with our seal, so that a token proves itself before its first message is written.
 
 A token is written (hashed) with the visitor's first message; until then nothing is stored for a page view. The id of the
-visitor's first conversation is derived from the token, which is how it stays reserved over reconnects and restarts.
+visitor's next conversation is derived from the token, which is how it stays reserved over reconnects and restarts.
 """
 
 from __future__ import annotations
@@ -52,8 +52,9 @@ def visitor_token_digest(token: str) -> str:
     return hashlib.sha256(token.encode()).hexdigest()
 
 
-def reserved_conversation_id(token: str) -> uuid.UUID:
-    """Return the id of the first conversation that this token may open."""
-    digest = bytearray(hashlib.sha256(b"conversation\0" + token.encode()).digest()[:16])
+def reserved_conversation_id(token: str, number: int = 0) -> uuid.UUID:
+    """Return the id of the next conversation that this token may open, after `number` of its contact's."""
+    suffix = f"\0{number}" if number else ""
+    digest = bytearray(hashlib.sha256(f"conversation\0{token}{suffix}".encode()).digest()[:16])
     digest[6], digest[8] = digest[6] & 0x0F | 0x80, digest[8] & 0x3F | 0x80  # RFC 9562, version 8: custom
     return uuid.UUID(bytes=bytes(digest))
