@@ -10,6 +10,7 @@ import structlog
 from django.core.exceptions import RequestDataTooBig, TooManyFieldsSent, TooManyFilesSent
 from django.db import DataError, InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse
+from django.http.multipartparser import MultiPartParserError
 from django.middleware.csrf import CsrfViewMiddleware
 from ninja import NinjaAPI
 from ninja.errors import AuthenticationError, HttpError, ValidationError
@@ -131,6 +132,13 @@ def _http_error(request: HttpRequest, error: HttpError) -> HttpResponse:
 @api.exception_handler(Http404)
 def _missing(request: HttpRequest, error: Http404) -> HttpResponse:
     return error_response(request, NotFound())
+
+
+@api.exception_handler(MultiPartParserError)
+def _broken_multipart(request: HttpRequest, error: MultiPartParserError) -> HttpResponse:
+    wrapped = Invalid("The multipart body cannot be read.", code="malformed")
+    wrapped.status = 400
+    return error_response(request, wrapped)
 
 
 @api.exception_handler(RequestDataTooBig)

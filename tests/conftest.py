@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+import psycopg
 import pytest
 from django.conf import settings
 from django.db import connection, connections
 from django.test import Client, TransactionTestCase
+from playwright.sync_api import Browser, sync_playwright
 
 from nlpsuite.settings import env
 from nlpsuite.settings.parts.database import OWNER_ROLE
+from tests.browser import ARGS, executable
 from tests.stack import Stack
 
 
@@ -39,15 +42,17 @@ def django_db_setup(django_db_blocker: Any) -> Iterator[None]:
 
 
 def _truncate(self: TransactionTestCase) -> None:
-    """The runtime role may not TRUNCATE: tests that commit are cleaned by the owner."""
-
-    def work(database: Any) -> None:
-        with database.cursor() as cursor:
-            names = [n for n in database.introspection.table_names(cursor) if n != "django_migrations"]
-            cursor.execute("TRUNCATE " + ", ".join(f'"{n}"' for n in names) + " RESTART IDENTITY CASCADE")
-
+    """The runtime role may not TRUNCATE: tests that commit are cleaned by the owner, on a connection of its own."""
     connection.close()
-    _as_owner(work)
+    found = connection.settings_dict
+    password = env.secrets_read()["pg_owner"]
+    with psycopg.connect(
+        host=found["HOST"], port=found["PORT"], dbname=found["NAME"], user=OWNER_ROLE, password=password
+    ) as owner:
+        owner.execute("SET lock_timeout = '20s'")
+        rows = owner.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'public'").fetchall()
+        names = ", ".join(f'"{name}"' for (name,) in rows if name != "django_migrations")
+        owner.execute(f"TRUNCATE {names} RESTART IDENTITY CASCADE")
 
 
 TransactionTestCase._fixture_teardown = _truncate  # type: ignore[method-assign]
@@ -155,6 +160,20 @@ def _empty_redis(request: pytest.FixtureRequest) -> None:
         import redis
 
         redis.Redis.from_url(settings.REDIS_URL).flushdb()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Browser tests go last: Playwright keeps an event loop in the main thread, where no other may run then."""
+    items.sort(key=lambda item: item.get_closest_marker("browser") is not None)
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """The one Chromium of the run."""
+    with sync_playwright() as playwright:
+        running = playwright.chromium.launch(executable_path=executable(), args=ARGS)
+        yield running
+        running.close()
 
 
 @pytest.fixture(scope="session")

@@ -12,6 +12,7 @@ from apps.assistant.services import (
     reply_job_ended,
     reply_start,
 )
+from apps.conversations.services import conversation_lock
 from apps.events.services import on
 from apps.events.types import EventRecord
 from apps.jobs.services import job_end_hook, job_handler
@@ -30,7 +31,11 @@ def message_created(event: EventRecord) -> None:
 def conversation_updated(event: EventRecord) -> None:
     """Taking over and resolving end the active run; giving back to the bot starts one for what nobody answered."""
     changed = event.data.get("changed", {})
-    if changed.get("handler") == "person" or changed.get("status") == "resolved":
+    if "handler" not in changed and "status" not in changed:
+        return
+    # As it is now: the event may be late, and the conversation given back or reopened since.
+    present = conversation_lock(tenant_id=event.tenant_id, conversation_id=event.subject_id)
+    if present.handler == "person" or present.status == "resolved":
         reply_cancel(tenant_id=event.tenant_id, conversation_id=event.subject_id)
     elif changed.get("handler") == "bot":
         reply_start(tenant_id=event.tenant_id, conversation_id=event.subject_id)

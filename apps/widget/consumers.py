@@ -168,8 +168,7 @@ class VisitorConsumer(FrameConsumer):
                 actor="visitor",
             )
             self.exists = True
-            if posted.message.seq > feed.seq:
-                feed.own.add(posted.message.id)
+            feed.acknowledge(posted.message)
             ack = {"client_id": frame["client_id"], "message_id": str(posted.message.id), "seq": posted.message.seq}
             self.push({"type": "ack", **ack})
 
@@ -185,6 +184,7 @@ class VisitorConsumer(FrameConsumer):
 
     async def _resume(self, frame: dict[str, Any]) -> None:
         feed = self._open_feed()
+        await self._limit()
         reply_id, offset = parse_id(frame.get("reply_id")), frame.get("offset")
         if reply_id is None or not isinstance(offset, int) or isinstance(offset, bool) or not 0 <= offset < 1_000_000:
             raise Invalid("A resume needs a reply_id and an offset.", code="resume_invalid")
@@ -214,6 +214,7 @@ class VisitorConsumer(FrameConsumer):
 
     async def _rating(self, frame: dict[str, Any]) -> None:
         feed = self._open_feed()
+        await self._limit()
         message_id = parse_id(frame.get("message_id"))
         if message_id is None:
             raise NotFound("There is no such message.")
@@ -228,6 +229,7 @@ class VisitorConsumer(FrameConsumer):
 
     async def _csat(self, frame: dict[str, Any]) -> None:
         feed = self._open_feed()
+        await self._limit()
         await in_thread(csat_set)(
             tenant_id=feed.tenant_id,
             conversation_id=feed.conversation_id,

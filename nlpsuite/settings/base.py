@@ -33,6 +33,7 @@ INSTALLED_APPS = [
     "allauth",
     "allauth.account",
     "channels",
+    "ninja",
     "apps.core",
     "apps.events",
     "apps.tenants",

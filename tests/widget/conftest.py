@@ -10,9 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Page, sync_playwright
-
-from tests.browser import ARGS, executable
+from playwright.sync_api import Browser, Page
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 POLICY = "default-src 'self'; img-src 'self' data:; object-src 'none'; base-uri 'self'; frame-ancestors 'none'"
@@ -38,17 +36,13 @@ class _Handler(SimpleHTTPRequestHandler):
 
 
 @pytest.fixture(scope="module")
-def script_page() -> Iterator[Page]:
+def script_page(browser: Browser) -> Iterator[Page]:
     """A page on which `import("/static/...")` works. `alerts` counts executions of hooked dialogs."""
     server = ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(_Handler, directory=str(ROOT)))
     threading.Thread(target=server.serve_forever, daemon=True).start()
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=executable(), args=ARGS)
-        page = browser.new_page()
-        page.add_init_script(
-            "window.alerts = 0; window.alert = window.confirm = window.prompt = () => { alerts += 1; };"
-        )
-        page.goto(f"http://127.0.0.1:{server.server_port}/")
-        yield page
-        browser.close()
+    page = browser.new_page()
+    page.add_init_script("window.alerts = 0; window.alert = window.confirm = window.prompt = () => { alerts += 1; };")
+    page.goto(f"http://127.0.0.1:{server.server_port}/")
+    yield page
+    page.close()
     server.shutdown()

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import uuid
+from functools import partial
 from typing import Any
 
 import structlog
+from django.db import transaction
 
 from apps.assistant.models import Reply
 from apps.assistant.selectors import abstentions_in_a_row, covered_seq, replies_active_count, reply_active
@@ -92,7 +94,8 @@ def reply_cancel(*, tenant_id: uuid.UUID, conversation_id: uuid.UUID) -> None:
         ended = active.job_id is None or job_cancel(tenant_id=tenant_id, job_id=active.job_id)
         if ended or active.status == Reply.Status.QUEUED:
             _end_without_message(active, Reply.Status.CANCELLED, "cancelled")
-    cancel_request(tenant_id, str(active.id))
+        # After the commit, and without it when Redis is away: the job's own cancellation ends the run a step later.
+        transaction.on_commit(partial(cancel_request, tenant_id, str(active.id)), robust=True)
 
 
 def handoff_request(*, tenant_id: uuid.UUID, conversation_id: uuid.UUID, new: NewConversation) -> None:
@@ -195,7 +198,7 @@ def _question(conversation: ConversationInfo, reply: Reply) -> Question:
     )
     return Question(
         tenant_id=tenant_id,
-        text="\n".join(asked)[:4000],
+        text="\n".join(asked)[-4000:],
         history=tuple((m.role, m.text) for m in before),
         collections=inbox.collections,
         locale=conversation.locale or inbox.locale,

@@ -6,7 +6,7 @@ import uuid
 from typing import Any
 
 from apps.accounts.access import access_member
-from apps.conversations.models import Contact, Conversation, Inbox
+from apps.conversations.models import Contact, Conversation, Inbox, Message
 from apps.conversations.selectors import conversation_get
 from apps.conversations.services.messages import conversation_row
 from apps.conversations.types import ConversationInfo
@@ -54,6 +54,8 @@ def conversation_update(
             setattr(row, name, value)
         if row.handler == Conversation.Handler.BOT:
             row.assignee_id = row.waiting_since = None
+        elif before["handler"] == Conversation.Handler.BOT and row.last_role == Message.Role.CONTACT:
+            row.waiting_since = row.waiting_since or now()  # nobody has answered the last message
         if row.status == Conversation.Status.RESOLVED:
             row.waiting_since = None
         row.updated_at = now()

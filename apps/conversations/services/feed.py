@@ -81,6 +81,13 @@ class ConversationFeed:
             self._replies.setdefault(message.reply_id, _Reply(ended=True))
         self.seq = message.seq
 
+    def acknowledge(self, message: MessageInfo) -> None:
+        """Note a message that this viewer wrote and is told of by its acknowledgement. Call it under `lock`."""
+        if message.prev_seq(staff=self.staff) == self.seq:
+            self.seq = message.seq
+        elif message.seq > self.seq:
+            self.own.add(message.id)  # others wrote before it: they are shown first, and this one is passed over
+
     def _show(self, message: MessageInfo) -> None:
         reply = self._replies.get(message.reply_id) if message.reply_id else None
         if reply is not None and not reply.ended:
