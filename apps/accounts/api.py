@@ -10,7 +10,7 @@ from pydantic import Field
 
 from apps.accounts.selectors import api_keys_list, members_list
 from apps.accounts.services import api_key_create, api_key_revoke, member_invite, member_remove
-from apps.accounts.types import SCOPES
+from apps.accounts.types import ROLE_SCOPES, SCOPES
 from apps.core.errors import NotFound
 from apps.core.ids import parse_id
 from apps.tenants.selectors import organization_get, organization_settings
@@ -65,6 +65,9 @@ def member_add(request: HttpRequest, body: MemberIn) -> tuple[int, dict[str, Any
     theirs. Idempotency-Key is not honoured: the stored answer would hold the password."""
     principal = request.principal  # type: ignore[attr-defined]
     principal.require("accounts:write")
+    for scope in sorted(ROLE_SCOPES[body.role]):
+        # Nobody gives what they do not have: a key for accounts alone makes no owner.
+        principal.require(scope)
     user, password = member_invite(tenant_id=principal.tenant_id, actor=principal.actor, **body.dict())
     shown = {"id": str(user.id), "name": user.name, "email": user.email, "role": body.role}
     return 201, {**shown, "password": password}
