@@ -29,6 +29,10 @@ def _unit(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= 1
 
 
+def _whole(least: int, most: int) -> Callable[[Any], bool]:
+    return lambda value: isinstance(value, int) and not isinstance(value, bool) and least <= value <= most
+
+
 def _phrases(value: Any) -> bool:
     return (
         isinstance(value, list) and len(value) <= 100 and all(isinstance(v, str) and 0 < len(v) <= 100 for v in value)
@@ -44,13 +48,7 @@ SETTINGS: dict[str, SettingSpec] = {
     "handoff_phrases": SettingSpec(
         [], "Words in a visitor's message that hand the conversation to a person.", _phrases
     ),
-    "handoff_after_abstentions": SettingSpec(
-        2, "Abstentions in a row after which the bot hands over.", lambda v: isinstance(v, int) and 1 <= v <= 10
-    ),
-    "max_active_replies": SettingSpec(
-        8, "Bot replies that may be queued or running at once.", lambda v: isinstance(v, int) and 1 <= v <= 256
-    ),
-    "requests_per_minute": SettingSpec(
-        6000, "API requests a minute, over all keys.", lambda v: isinstance(v, int) and 1 <= v <= 1_000_000
-    ),
+    "handoff_after_abstentions": SettingSpec(2, "Abstentions in a row after which the bot hands over.", _whole(1, 10)),
+    "max_active_replies": SettingSpec(8, "Bot replies that may be queued or running at once.", _whole(1, 256)),
+    "requests_per_minute": SettingSpec(6000, "API requests a minute, over all keys.", _whole(1, 1_000_000)),
 }
