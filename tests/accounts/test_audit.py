@@ -1,0 +1,123 @@
+"""Every security-relevant action leaves one row: who, what, on what, in which organisation (K10)."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.conf import settings
+
+from apps.accounts.services import api_key_create, api_key_revoke, member_create, member_remove
+from apps.conversations.services import inbox_create, inbox_identity_secret_renew, inbox_update
+from apps.core.tenancy import tenant_scope
+from apps.events.models import AuditEntry
+from apps.knowledge.models import Source
+from apps.knowledge.services import source_create_from_text, source_delete, source_reingest
+from apps.tenants.services import organization_create, organization_settings_update
+
+ACTOR = "user:tester"
+
+
+def _key(tenant_id: Any) -> Any:
+    return api_key_create(tenant_id=tenant_id, name="k", actor=ACTOR)[0].id
+
+
+def _member(tenant_id: Any) -> Any:
+    return member_create(
+        tenant_id=tenant_id, email="m@acme.example", name="M", role="agent", password=None, actor=ACTOR
+    ).id
+
+
+def _source(tenant_id: Any) -> Any:
+    return source_create_from_text(tenant_id=tenant_id, title="T", text="Text.", actor=ACTOR).id
+
+
+def _inbox(tenant_id: Any) -> Any:
+    return inbox_create(tenant_id=tenant_id, name="I", actor=ACTOR).id
+
+
+def _read_again(tenant_id: Any) -> Any:
+    source_id = _source(tenant_id)
+    with tenant_scope(tenant_id):
+        Source.objects.update(status="ready")
+    source_reingest(tenant_id=tenant_id, source_id=source_id, actor=ACTOR)
+    return source_id
+
+
+def _then(make: Any, act: Any) -> Any:
+    """Make something, act on it, return its id."""
+
+    def run(tenant_id: Any) -> Any:
+        made = make(tenant_id)
+        act(tenant_id, made)
+        return made
+
+    return run
+
+
+ACTIONS: dict[str, Any] = {
+    "api_key.created": _key,
+    "api_key.revoked": _then(_key, lambda t, i: api_key_revoke(tenant_id=t, key_id=i, actor=ACTOR)),
+    "inbox.created": _inbox,
+    "inbox.changed": _then(_inbox, lambda t, i: inbox_update(tenant_id=t, inbox_id=i, changes={}, actor=ACTOR)),
+    "inbox.identity_secret_renewed": _then(
+        _inbox, lambda t, i: inbox_identity_secret_renew(tenant_id=t, inbox_id=i, actor=ACTOR)
+    ),
+    "member.added": _member,
+    "member.removed": _then(_member, lambda t, i: member_remove(tenant_id=t, user_id=i, actor=ACTOR)),
+    "organization.settings_changed": lambda t: (
+        organization_settings_update(tenant_id=t, values={"max_active_replies": 3}, actor=ACTOR) and t
+    ),
+    "source.created": _source,
+    "source.deleted": _then(_source, lambda t, i: source_delete(tenant_id=t, source_id=i, actor=ACTOR)),
+    "source.reingested": _read_again,
+}
+
+
+def _recorded_in_the_code() -> set[str]:
+    found = set()
+    for path in (Path(settings.BASE_DIR) / "apps").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "audit_record":
+                found |= {
+                    k.value.value for k in node.keywords if k.arg == "action" and isinstance(k.value, ast.Constant)
+                }
+    return found
+
+
+def test_every_audited_action_is_known_here() -> None:
+    assert _recorded_in_the_code() == set(ACTIONS) | {"organization.created"}
+
+
+@pytest.mark.parametrize("action", sorted(ACTIONS))
+def test_an_action_leaves_one_row(tenant: Any, action: str) -> None:
+    target = ACTIONS[action](tenant.id)
+    with tenant_scope(tenant.id):
+        rows = list(AuditEntry.objects.filter(action=action).values_list("actor", "target"))
+    assert rows == [(ACTOR, str(target))]
+
+
+def test_a_new_organisation_leaves_a_row(db: None) -> None:
+    made = organization_create(name="New", actor=ACTOR)
+    with tenant_scope(made.id):
+        rows = list(AuditEntry.objects.values_list("action", "actor", "target"))
+    assert rows == [("organization.created", ACTOR, str(made.id))]
+
+
+def test_a_refused_action_leaves_none(tenant: Any) -> None:
+    with tenant_scope(tenant.id):
+        before = AuditEntry.objects.count()
+    with pytest.raises(Exception, match=r"."):
+        organization_settings_update(tenant_id=tenant.id, values={"nope": 1}, actor=ACTOR)
+    with tenant_scope(tenant.id):
+        assert AuditEntry.objects.count() == before
+
+
+def test_no_row_holds_a_secret(tenant: Any) -> None:
+    _, secret = api_key_create(tenant_id=tenant.id, name="k", actor=ACTOR)
+    inbox = inbox_create(tenant_id=tenant.id, name="I", actor=ACTOR)
+    with tenant_scope(tenant.id):
+        rows = str(list(AuditEntry.objects.values()))
+    assert [word for word in (secret, inbox.widget_token) if word in rows] == []
