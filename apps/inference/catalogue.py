@@ -24,6 +24,7 @@ SMOLLM2 = ModelSpec(
     files={"SmolLM2-135M-Instruct.Q4_1.gguf": "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"},
     licence="Apache-2.0",
     context_tokens=8192,
+    prompt_style="copy",
     requantise="Q8_0",
     requantised_sha256="0c1d3326cd9793cfb7296113c063dd5c24e2bd734b48ec1a3d01b7158eca9387",
 )

@@ -12,6 +12,7 @@ from apps.inference.engine.types import (
     ModelSpec,
     Piece,
     Priority,
+    PromptStyle,
     Role,
 )
 
@@ -36,6 +37,7 @@ class ModelInfo:
     licence: str
     max_tokens: int
     dim: int
+    prompt_style: PromptStyle
     is_default: bool
 
     @property
@@ -54,5 +56,6 @@ __all__ = [
     "ModelSpec",
     "Piece",
     "Priority",
+    "PromptStyle",
     "Role",
 ]

@@ -30,15 +30,17 @@ from bench.retrieval.corpus import developers_reference
 from bench.retrieval.evaluate import Hit, Index, Question, questions
 
 
-def answer(host: EngineHost, question: Question, found: list[Hit], build: Callable[..., Any]) -> dict[str, Any]:
+def answer(
+    host: EngineHost, question: Question, found: list[Hit], build: Callable[..., Any], shown: int
+) -> dict[str, Any]:
     """Return what the model wrote, what was released of it with its reasons, and the quotation that stands in."""
 
     def embed(texts: Any) -> np.ndarray:
         return host.embed(list(texts), deadline_s=30).vectors
 
-    prompted = found[:3]
+    prompted = found[:shown]
     passages = [PassageText(h.text, " › ".join(filter(None, (h.title, h.heading)))) for h in found[:5]]
-    context = GroundingContext(passages[:3], embed, question=question.text)
+    context = GroundingContext(passages[:shown], embed, question=question.text)
     messages = tuple(ChatMessage(m.role, m.content) for m in build(question.text, prompted, ()))
     buffer, sentences = SentenceBuffer(), []
     generation = host.generate(GenerateRequest(messages=messages, max_tokens=120), deadline_s=60)
@@ -68,15 +70,20 @@ def answer(host: EngineHost, question: Question, found: list[Hit], build: Callab
     }
 
 
-def product_prompt() -> Callable[..., Any]:
-    """Return the function that builds the product's prompt, from its file: its package wants a database."""
+def product_prompt(style: str) -> tuple[Callable[..., Any], int]:
+    """Return the function that builds the product's prompt, and how many passages it shows.
+
+    It is taken from its file, since its package wants a database.
+    """
     path = Path(__file__).resolve().parents[2] / "apps" / "assistant" / "services" / "prompt.py"
     spec = importlib.util.spec_from_file_location("bench_prompt", path)
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    return module.answer_prompt  # type: ignore[no-any-return]
+    if style == "copy":
+        return lambda question, passages, history: module.copy_prompt(question, passages), 1
+    return module.answer_prompt, 3
 
 
 def main() -> None:
@@ -86,16 +93,16 @@ def main() -> None:
     parser.add_argument("--data-dir", type=Path, help="where prepared weights are kept; default: a temporary folder")
     parser.add_argument("--output", type=Path, help="file for everything, as JSON lines")
     options = parser.parse_args()
-    build = product_prompt()
     index = Index(developers_reference())
     catalogue = catalogue_load()
+    build, shown = product_prompt(catalogue.default("chat").prompt_style)
     with tempfile.TemporaryDirectory() as temporary:
         config = EngineConfig(data_dir=options.data_dir or Path(temporary))
         host = EngineHost(catalogue.default("chat"), catalogue.default("embedding"), config)
         host.load()
         try:
             asked = [q for q in questions() if q.places][: options.count]
-            results = [answer(host, q, index.search(q.text), build) for q in asked]
+            results = [answer(host, q, index.search(q.text), build, shown) for q in asked]
         finally:
             host.stop()
     for r in results:

@@ -19,7 +19,7 @@ from apps.assistant.decision import Decision, Thresholds, decide
 from apps.assistant.grounding import GroundingContext, PassageText, SentenceCheck
 from apps.assistant.quoting import quote_answer
 from apps.assistant.services.phrases import phrase
-from apps.assistant.services.prompt import STOP, answer_prompt
+from apps.assistant.services.prompt import STOP, answer_prompt, copy_prompt
 from apps.assistant.text import Sentence, SentenceBuffer
 from apps.assistant.types import Answer, Question
 from apps.core.errors import AppError, Cancelled
@@ -113,12 +113,16 @@ class AnswerRun:
         return cited
 
     def _generate(self, cited: list[int]) -> None:
-        prompted = self.passages[:PROMPTED]
+        copies = default_model("chat").prompt_style == "copy"
+        prompted = self.passages[: 1 if copies else PROMPTED]
+        messages = (
+            copy_prompt(self.query, prompted) if copies else answer_prompt(self.query, prompted, self.question.history)
+        )
         context = GroundingContext(
             [PassageText(p.text, heading_path(p)) for p in prompted], self._embed, question=self.query
         )
         request = GenerateRequest(
-            messages=answer_prompt(self.query, prompted, self.question.history),
+            messages=messages,
             max_tokens=MAX_ANSWER_TOKENS,
             stop=STOP,
             temperature=0.0,

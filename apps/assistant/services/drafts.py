@@ -11,7 +11,7 @@ from django.db import transaction
 from apps.assistant.condense import condense_query
 from apps.assistant.grounding import GroundingContext, PassageText, SentenceCheck
 from apps.assistant.services.answering import PROMPTED, citation_of, heading_path
-from apps.assistant.services.prompt import DRAFT_SYSTEM, STOP, answer_prompt
+from apps.assistant.services.prompt import DRAFT_SYSTEM, STOP, answer_prompt, copy_prompt
 from apps.assistant.text import Sentence, SentenceBuffer
 from apps.conversations.selectors import conversation_get, draft_get, inbox_get, messages_before
 from apps.conversations.services import draft_finish
@@ -23,12 +23,13 @@ from apps.inference.services import (
     EndStatus,
     StreamWriter,
     cancel_request,
+    default_model,
     embed_texts,
     generate_stream,
     generation_permit,
     stop_signal,
 )
-from apps.inference.types import GenerateRequest
+from apps.inference.types import ChatMessage, GenerateRequest
 from apps.jobs.services import JobContext, job_enqueue
 from apps.knowledge.selectors import passages_search
 from apps.knowledge.types import Passage
@@ -114,7 +115,7 @@ class _DraftRun:
         passages = self._passages(question, history, collections)
         context = GroundingContext([PassageText(p.text, heading_path(p)) for p in passages], self._embed)
         request = GenerateRequest(
-            messages=answer_prompt(question, passages, history, system=DRAFT_SYSTEM, extra=self.draft.instruction),
+            messages=self._messages(question, history, passages),
             max_tokens=MAX_DRAFT_TOKENS,
             stop=STOP,
         )
@@ -156,6 +157,13 @@ class _DraftRun:
         question = asked[-1].text if asked else self.draft.instruction
         history = tuple((m.role, m.text) for m in said if not asked or m.seq < asked[-1].seq)
         return question, history, inbox.collections
+
+    def _messages(
+        self, question: str, history: tuple[tuple[str, str], ...], passages: tuple[Passage, ...]
+    ) -> tuple[ChatMessage, ...]:
+        if default_model("chat").prompt_style == "copy":
+            return copy_prompt(question, passages, extra=self.draft.instruction)
+        return answer_prompt(question, passages, history, system=DRAFT_SYSTEM, extra=self.draft.instruction)
 
     def _passages(
         self, question: str, history: tuple[tuple[str, str], ...], collections: tuple[str, ...]

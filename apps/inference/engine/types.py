@@ -70,13 +70,17 @@ class EmbedResult:
     truncated: tuple[int, ...] = ()
 
 
+PromptStyle = Literal["copy", "compose"]
+
+
 @dataclass(frozen=True, slots=True)
 class ModelSpec:
     """One catalogue entry.
 
     `source` is `package:<module>/<path>`, `path:<folder or file>` or `hub:<owner>/<name>` (local cache only).
     `files` maps each file that is loaded to its sha256. `requantise` names the GGUF type the weights are rewritten to
-    before use, `requantised_sha256` is the digest of that result.
+    before use, `requantised_sha256` is the digest of that result. `prompt_style` says how a chat model is best asked for
+    grounded text: "copy" for small models, which keep to one passage when told to copy from it, else "compose".
     """
 
     name: str
@@ -90,6 +94,7 @@ class ModelSpec:
     dim: int = 0
     requantise: str = ""
     requantised_sha256: str = ""
+    prompt_style: PromptStyle = "compose"
 
 
 @dataclass(frozen=True, slots=True)

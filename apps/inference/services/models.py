@@ -45,5 +45,6 @@ def _info(spec: ModelSpec) -> ModelInfo:
         licence=spec.licence,
         max_tokens=spec.context_tokens,
         dim=spec.dim,
+        prompt_style=spec.prompt_style,
         is_default=catalogue().defaults.get(spec.role) == spec.name,
     )
