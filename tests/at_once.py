@@ -16,6 +16,8 @@ def at_once(works: Sequence[Callable[[], Any]]) -> list[Any]:
 
     def run(index: int) -> None:
         try:
+            # Connecting takes longer than most works: without this they would run one after the other.
+            connection.ensure_connection()
             barrier.wait(30)
             results[index] = works[index]()
         except BaseException as error:
