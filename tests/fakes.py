@@ -67,7 +67,8 @@ class FakeModels:
 def quote_first_passage(request: GenerateRequest) -> str:
     """What an obedient model would say: the first passage, word by word."""
     lines = request.messages[-1].content.splitlines()
-    return lines[2] if len(lines) > 2 else ""
+    first = 1 if lines[0] == "Text:" else 2  # a passage alone has no head
+    return lines[first] if len(lines) > first else ""
 
 
 def install(monkeypatch: pytest.MonkeyPatch, models: FakeModels) -> FakeModels:

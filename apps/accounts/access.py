@@ -7,6 +7,7 @@ import uuid
 from datetime import timedelta
 
 from django.db.models import Q
+from django.http import HttpRequest
 
 from apps.accounts.models import ApiKey, Credential, Membership, User
 from apps.accounts.types import ROLE_SCOPES, Principal
@@ -58,6 +59,14 @@ def access_principal_by_user(user: User, wanted: object = None) -> Principal:
     chosen = parse_id(wanted) if wanted else None
     row = next((m for m in memberships if m.tenant_id == chosen), memberships[0])
     return Principal(row.tenant_id, "user", user.id, user.get_short_name(), row.role, ROLE_SCOPES[row.role])
+
+
+def principal_of(request: HttpRequest) -> Principal:
+    """Return who makes an API request, as the authentication of the API has set it. Raises Unauthenticated."""
+    principal = getattr(request, "principal", None)
+    if not isinstance(principal, Principal):
+        raise Unauthenticated
+    return principal
 
 
 def access_member(tenant_id: uuid.UUID, user_id: object) -> Membership:

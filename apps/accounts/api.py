@@ -8,6 +8,7 @@ from django.http import HttpRequest
 from ninja import Body, Router, Schema
 from pydantic import Field
 
+from apps.accounts.access import principal_of
 from apps.accounts.selectors import api_keys_list, members_list
 from apps.accounts.services import api_key_create, api_key_revoke, member_invite, member_remove
 from apps.accounts.types import ROLE_SCOPES, SCOPES
@@ -35,7 +36,7 @@ class ApiKeyIn(Schema):
 @router.get("/me")
 def me(request: HttpRequest) -> dict[str, Any]:
     """The caller: a member of staff or an API key, and the organisation it speaks for."""
-    principal = request.principal  # type: ignore[attr-defined]
+    principal = principal_of(request)
     organization = organization_get(tenant_id=principal.tenant_id)
     email = getattr(request.user, "email", "") if principal.kind == "user" else ""
     return {
@@ -52,7 +53,7 @@ def me(request: HttpRequest) -> dict[str, Any]:
 @router.get("/members")
 def members(request: HttpRequest) -> dict[str, Any]:
     """The organisation's members."""
-    principal = request.principal  # type: ignore[attr-defined]
+    principal = principal_of(request)
     principal.require("accounts:read")
     rows = members_list(tenant_id=principal.tenant_id)
     items = [{"id": str(m.id), "name": m.name, "email": m.email, "role": m.role} for m in rows]
@@ -63,7 +64,7 @@ def members(request: HttpRequest) -> dict[str, Any]:
 def member_add(request: HttpRequest, body: MemberIn) -> tuple[int, dict[str, Any]]:
     """Add a member. Without a password one is made and is in this answer only; somebody who has an account here keeps
     theirs. Idempotency-Key is not honoured: the stored answer would hold the password."""
-    principal = request.principal  # type: ignore[attr-defined]
+    principal = principal_of(request)
     principal.require("accounts:write")
     for scope in sorted(ROLE_SCOPES[body.role]):
         # Nobody gives what they do not have: a key for accounts alone makes no owner.
@@ -76,7 +77,7 @@ def member_add(request: HttpRequest, body: MemberIn) -> tuple[int, dict[str, Any
 @router.delete("/members/{user_id}", response={204: None})
 def member_drop(request: HttpRequest, user_id: str) -> tuple[int, None]:
     """Remove a member from the organisation; open sockets end within half a minute."""
-    principal = request.principal  # type: ignore[attr-defined]
+    principal = principal_of(request)
     principal.require("accounts:write")
     member_remove(tenant_id=principal.tenant_id, user_id=user_id, actor=principal.actor)
     return 204, None
@@ -85,7 +86,7 @@ def member_drop(request: HttpRequest, user_id: str) -> tuple[int, None]:
 @router.get("/settings")
 def settings_show(request: HttpRequest) -> dict[str, Any]:
     """The organisation's settings, each with its default and effect."""
-    principal = request.principal  # type: ignore[attr-defined]
+    principal = principal_of(request)
     principal.require("accounts:read")
     values = organization_settings(tenant_id=principal.tenant_id)
     return {
@@ -96,7 +97,7 @@ def settings_show(request: HttpRequest) -> dict[str, Any]:
 @router.patch("/settings")
 def settings_change(request: HttpRequest, body: dict[str, Any] = Body(...)) -> dict[str, Any]:
     """Change settings by name; returns the value of each."""
-    principal = request.principal  # type: ignore[attr-defined]
+    principal = principal_of(request)
     principal.require("accounts:write")
     return organization_settings_update(tenant_id=principal.tenant_id, values=body, actor=principal.actor)
 
@@ -104,7 +105,7 @@ def settings_change(request: HttpRequest, body: dict[str, Any] = Body(...)) -> d
 @router.get("/api-keys")
 def api_keys(request: HttpRequest) -> dict[str, Any]:
     """The organisation's keys, without their secrets."""
-    principal = request.principal  # type: ignore[attr-defined]
+    principal = principal_of(request)
     principal.require("accounts:write")
     items = [
         {
@@ -127,7 +128,7 @@ def api_key_add(request: HttpRequest, body: ApiKeyIn) -> tuple[int, dict[str, An
 
     Idempotency-Key is not honoured here: the stored answer would hold the secret.
     """
-    principal = request.principal  # type: ignore[attr-defined]
+    principal = principal_of(request)
     principal.require("accounts:write")
     for scope in body.scopes:
         principal.require(scope)
@@ -140,7 +141,7 @@ def api_key_add(request: HttpRequest, body: ApiKeyIn) -> tuple[int, dict[str, An
 @router.delete("/api-keys/{key_id}", response={204: None})
 def api_key_remove(request: HttpRequest, key_id: str) -> tuple[int, None]:
     """Revoke a key at once."""
-    principal = request.principal  # type: ignore[attr-defined]
+    principal = principal_of(request)
     principal.require("accounts:write")
     parsed = parse_id(key_id)
     if parsed is None:

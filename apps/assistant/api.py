@@ -16,6 +16,7 @@ from django.http import HttpRequest, StreamingHttpResponse
 from ninja import Router, Schema
 from pydantic import Field
 
+from apps.accounts.access import principal_of
 from apps.assistant.selectors import reply_why
 from apps.assistant.services import AnswerRun
 from apps.assistant.types import Question
@@ -50,7 +51,7 @@ def answer(request: HttpRequest, body: AnswerIn) -> Any:
 
     With `stream`, server-sent events: `delta` (text that passed the check), then `end` with the whole result, or `error`.
     """
-    principal = request.principal  # type: ignore[attr-defined]
+    principal = principal_of(request)
     principal.require("assistant:answer")
     question = Question(
         tenant_id=principal.tenant_id,
@@ -68,7 +69,7 @@ def answer(request: HttpRequest, body: AnswerIn) -> Any:
 @router.get("/replies/{message_id}")
 def why(request: HttpRequest, message_id: str) -> dict[str, Any]:
     """Why the bot said a message: decision, passages with scores, check of each sentence, model, times."""
-    principal = request.principal  # type: ignore[attr-defined]
+    principal = principal_of(request)
     principal.require("conversations:read")
     parsed = parse_id(message_id)
     if parsed is None:

@@ -7,6 +7,7 @@ from typing import Any
 from django.http import HttpRequest
 from ninja import Router
 
+from apps.accounts.access import principal_of
 from apps.conversations.access import access_conversation_by_id
 from apps.conversations.schemas import ConversationIn, ConversationPatch, InboxIn, InboxPatch, MessageIn
 from apps.conversations.selectors import conversations_list, inboxes_list, messages_after
@@ -31,7 +32,7 @@ router = Router(tags=["conversations"])
 @idempotent
 def conversation_add(request: HttpRequest, body: ConversationIn) -> tuple[int, dict[str, Any]]:
     """Open a conversation for a contact, in the named inbox or the first one."""
-    principal = request.principal  # type: ignore[attr-defined]
+    principal = principal_of(request)
     principal.require("conversations:write")
     inbox_id = None
     if body.inbox is not None:
@@ -56,7 +57,7 @@ def conversation_page(
     limit: int = 50,
 ) -> dict[str, Any]:
     """Conversations with at least one message, last changed first. `assignee` is a member's id, "me" or "none"."""
-    principal = request.principal  # type: ignore[attr-defined]
+    principal = principal_of(request)
     principal.require("conversations:read")
     if status and status not in {"open", "pending", "resolved"}:
         raise Invalid("status is open, pending or resolved.", code="status_invalid")
@@ -83,7 +84,7 @@ def conversation_page(
 @router.get("/inboxes")
 def inbox_page(request: HttpRequest) -> dict[str, Any]:
     """The organisation's inboxes with their public widget tokens."""
-    principal = request.principal  # type: ignore[attr-defined]
+    principal = principal_of(request)
     principal.require("conversations:read")
     items = [inbox.as_dict() for inbox in inboxes_list(tenant_id=principal.tenant_id)]
     return {"items": items, "next_cursor": None}
@@ -93,7 +94,7 @@ def inbox_page(request: HttpRequest) -> dict[str, Any]:
 @idempotent
 def inbox_add(request: HttpRequest, body: InboxIn) -> tuple[int, dict[str, Any]]:
     """Create an inbox with a widget token of its own."""
-    principal = request.principal  # type: ignore[attr-defined]
+    principal = principal_of(request)
     principal.require("accounts:write")
     return 201, inbox_create(tenant_id=principal.tenant_id, actor=principal.actor, **body.dict()).as_dict()
 
@@ -101,7 +102,7 @@ def inbox_add(request: HttpRequest, body: InboxIn) -> tuple[int, dict[str, Any]]
 @router.patch("/inboxes/{inbox_id}")
 def inbox_change(request: HttpRequest, inbox_id: str, body: InboxPatch) -> dict[str, Any]:
     """Change an inbox: name, allowed origins, look, language, bot, collections."""
-    principal = request.principal  # type: ignore[attr-defined]
+    principal = principal_of(request)
     principal.require("accounts:write")
     parsed = parse_id(inbox_id)
     if parsed is None:
@@ -118,7 +119,7 @@ def inbox_identity_secret(request: HttpRequest, inbox_id: str) -> tuple[int, dic
 
     Idempotency-Key is not honoured: the stored answer would hold the secret.
     """
-    principal = request.principal  # type: ignore[attr-defined]
+    principal = principal_of(request)
     principal.require("accounts:write")
     parsed = parse_id(inbox_id)
     if parsed is None:
@@ -130,7 +131,7 @@ def inbox_identity_secret(request: HttpRequest, inbox_id: str) -> tuple[int, dic
 @router.get("/{conversation_id}")
 def conversation_one(request: HttpRequest, conversation_id: str) -> dict[str, Any]:
     """One conversation."""
-    principal = request.principal  # type: ignore[attr-defined]
+    principal = principal_of(request)
     principal.require("conversations:read")
     return access_conversation_by_id(principal.tenant_id, conversation_id).as_dict()
 
@@ -138,7 +139,7 @@ def conversation_one(request: HttpRequest, conversation_id: str) -> dict[str, An
 @router.patch("/{conversation_id}")
 def conversation_change(request: HttpRequest, conversation_id: str, body: ConversationPatch) -> dict[str, Any]:
     """Change status, handler, assignee ("me" for the caller, null for nobody), labels or subject."""
-    principal = request.principal  # type: ignore[attr-defined]
+    principal = principal_of(request)
     principal.require("conversations:write")
     found = access_conversation_by_id(principal.tenant_id, conversation_id)
     changes = body.dict(exclude_unset=True)
@@ -157,7 +158,7 @@ def conversation_change(request: HttpRequest, conversation_id: str, body: Conver
 @idempotent
 def message_add(request: HttpRequest, conversation_id: str, body: MessageIn) -> tuple[int, dict[str, Any]]:
     """Post a message as the contact (the bot answers it) or as an agent (private: a note)."""
-    principal = request.principal  # type: ignore[attr-defined]
+    principal = principal_of(request)
     principal.require("conversations:write")
     found = access_conversation_by_id(principal.tenant_id, conversation_id)
     if body.private and body.role != "agent":
@@ -181,7 +182,7 @@ def message_add(request: HttpRequest, conversation_id: str, body: MessageIn) -> 
 @router.get("/{conversation_id}/messages")
 def message_page(request: HttpRequest, conversation_id: str, after_seq: int = 0, limit: int = 100) -> dict[str, Any]:
     """Messages after a sequence number, in order, notes included. An agent's reading marks them as seen."""
-    principal = request.principal  # type: ignore[attr-defined]
+    principal = principal_of(request)
     principal.require("conversations:read")
     found = access_conversation_by_id(principal.tenant_id, conversation_id)
     items, more = messages_after(

@@ -18,8 +18,8 @@ from apps.accounts.access import (
     access_principal_by_user,
 )
 from apps.accounts.types import Principal
-from apps.assistant.selectors import reply_active, reply_state
-from apps.assistant.services import draft_cancel, replies_settle
+from apps.assistant.selectors import reply_active
+from apps.assistant.services import draft_cancel, replies_settle, reply_resume
 from apps.conversations.access import access_conversation_by_id
 from apps.conversations.selectors import conversation_get, draft_get
 from apps.conversations.services import ConversationFeed, conversation_seen, draft_create, draft_decide
@@ -179,19 +179,7 @@ class StaffConsumer(FrameConsumer):
             await self.channel_layer.group_discard(group, self.channel_name)
 
     async def _resume(self, frame: dict[str, Any]) -> None:
-        feed = self._feed(frame)
-        reply_id, offset = parse_id(frame.get("reply_id")), frame.get("offset")
-        if reply_id is None or not isinstance(offset, int) or isinstance(offset, bool) or not 0 <= offset < 1_000_000:
-            raise Invalid("A resume needs a reply_id and an offset.", code="resume_invalid")
-        state = await in_thread(reply_state)(
-            tenant_id=feed.tenant_id, conversation_id=feed.conversation_id, reply_id=reply_id
-        )
-        if state is None:
-            raise NotFound("There is no such reply.", code="reply_not_found")
-        if state["status"] in {"queued", "running"}:
-            feed.reply_resume(reply_id, offset)
-        elif state["status"] != "done":
-            feed.reply_ended(reply_id, state["status"], state["code"])
+        await reply_resume(self._feed(frame), frame)
 
     def _feed(self, frame: dict[str, Any]) -> ConversationFeed:
         parsed = parse_id(frame.get("conversation_id"))

@@ -11,6 +11,7 @@ from django.http.multipartparser import MultiPartParserError
 from ninja import Router
 from pydantic import ValidationError
 
+from apps.accounts.access import principal_of
 from apps.core.errors import Invalid
 from apps.knowledge.schemas import SOURCE_BODY, SourceIn
 from apps.knowledge.selectors import passages_search, source_get, sources_list
@@ -34,7 +35,7 @@ def source_add(request: HttpRequest) -> tuple[int, dict[str, Any]]:
 
     Reading goes on in the background: follow it by `GET /sources/{id}`.
     """
-    principal = request.principal  # type: ignore[attr-defined]
+    principal = principal_of(request)
     principal.require("knowledge:write")
     if (request.content_type or "").startswith("multipart/"):
         info = _add_files(request, principal.tenant_id, principal.actor)
@@ -69,7 +70,7 @@ def _add_json(request: HttpRequest, tenant_id: uuid.UUID, actor: str) -> SourceI
 @router.get("/sources")
 def source_page(request: HttpRequest, collection: str = "", cursor: str = "", limit: int = 50) -> dict[str, Any]:
     """Sources, newest first."""
-    principal = request.principal  # type: ignore[attr-defined]
+    principal = principal_of(request)
     principal.require("knowledge:read")
     items, following = sources_list(
         tenant_id=principal.tenant_id, collection=collection.replace("\x00", ""), cursor=cursor, limit=limit
@@ -80,7 +81,7 @@ def source_page(request: HttpRequest, collection: str = "", cursor: str = "", li
 @router.get("/sources/{source_id}")
 def source_one(request: HttpRequest, source_id: str) -> dict[str, Any]:
     """One source: status, progress 0..1, what could not be read, numbers of documents and passages."""
-    principal = request.principal  # type: ignore[attr-defined]
+    principal = principal_of(request)
     principal.require("knowledge:read")
     return source_get(tenant_id=principal.tenant_id, source_id=source_id).as_dict()
 
@@ -88,7 +89,7 @@ def source_one(request: HttpRequest, source_id: str) -> dict[str, Any]:
 @router.delete("/sources/{source_id}", response={204: None})
 def source_remove(request: HttpRequest, source_id: str) -> tuple[int, None]:
     """Remove a source and everything derived from it."""
-    principal = request.principal  # type: ignore[attr-defined]
+    principal = principal_of(request)
     principal.require("knowledge:write")
     source_delete(tenant_id=principal.tenant_id, source_id=source_id, actor=principal.actor)
     return 204, None
@@ -98,7 +99,7 @@ def source_remove(request: HttpRequest, source_id: str) -> tuple[int, None]:
 @idempotent
 def source_again(request: HttpRequest, source_id: str) -> tuple[int, dict[str, Any]]:
     """Read a source again; what did not change is not embedded again, and what is there stays searchable meanwhile."""
-    principal = request.principal  # type: ignore[attr-defined]
+    principal = principal_of(request)
     principal.require("knowledge:write")
     info = source_reingest(tenant_id=principal.tenant_id, source_id=source_id, actor=principal.actor)
     return 202, info.as_dict()
@@ -107,7 +108,7 @@ def source_again(request: HttpRequest, source_id: str) -> tuple[int, dict[str, A
 @router.get("/search")
 def search(request: HttpRequest, q: str, k: int = 8, collection: str = "") -> dict[str, Any]:
     """The `k` best passages for `q`, best first; `collection` may name several, parted by commas."""
-    principal = request.principal  # type: ignore[attr-defined]
+    principal = principal_of(request)
     principal.require("knowledge:read")
     names = [name.strip() for name in collection.replace("\x00", "").split(",") if name.strip()]
     found = passages_search(tenant_id=principal.tenant_id, query=q, k=k, collections=names or None)

@@ -9,8 +9,8 @@ from typing import Any
 from django.conf import settings
 from django.db import Error
 
-from apps.assistant.selectors import reply_active, reply_state
-from apps.assistant.services import handoff_request, replies_settle
+from apps.assistant.selectors import reply_active
+from apps.assistant.services import handoff_request, replies_settle, reply_resume
 from apps.conversations.access import (
     access_inbox_by_widget_token,
     access_visitor,
@@ -183,20 +183,8 @@ class VisitorConsumer(FrameConsumer):
         )
 
     async def _resume(self, frame: dict[str, Any]) -> None:
-        feed = self._open_feed()
         await self._limit()
-        reply_id, offset = parse_id(frame.get("reply_id")), frame.get("offset")
-        if reply_id is None or not isinstance(offset, int) or isinstance(offset, bool) or not 0 <= offset < 1_000_000:
-            raise Invalid("A resume needs a reply_id and an offset.", code="resume_invalid")
-        state = await in_thread(reply_state)(
-            tenant_id=feed.tenant_id, conversation_id=feed.conversation_id, reply_id=reply_id
-        )
-        if state is None:
-            raise NotFound("There is no such reply.", code="reply_not_found")
-        if state["status"] in {"queued", "running"}:
-            feed.reply_resume(reply_id, offset)
-        elif state["status"] != "done":
-            feed.reply_ended(reply_id, state["status"], state["code"])
+        await reply_resume(self._open_feed(), frame)
 
     async def _handoff(self, frame: dict[str, Any]) -> None:
         feed = self._open_feed()

@@ -10,7 +10,7 @@ from apps.assistant.services.replies import (
     reply_job_ended,
     reply_start,
 )
-from apps.assistant.services.settle import replies_settle
+from apps.assistant.services.viewing import replies_settle, reply_resume
 
 __all__ = [
     "AnswerRun",
@@ -24,5 +24,6 @@ __all__ = [
     "reply_generate",
     "reply_hint_ended",
     "reply_job_ended",
+    "reply_resume",
     "reply_start",
 ]

@@ -14,6 +14,7 @@ from django.db import IntegrityError, transaction
 from django.http import HttpRequest
 from pydantic_core import to_jsonable_python
 
+from apps.accounts.access import principal_of
 from apps.core.clock import now
 from apps.core.errors import Conflict, Invalid
 from apps.core.tenancy import tenant_scope
@@ -52,7 +53,7 @@ def idempotent(view: Callable[..., tuple[int, Any]]) -> Callable[..., tuple[int,
             return view(request, *args, **kwargs)
         if len(key) > 200 or not key.isprintable():
             raise Invalid("Idempotency-Key must be 1 to 200 printable characters.", code="idempotency_key_invalid")
-        principal = request.principal  # type: ignore[attr-defined]
+        principal = principal_of(request)
         print_ = _fingerprint(request)
         with tenant_scope(principal.tenant_id):
             mine = IdempotencyRecord.objects.filter(principal=principal.actor, key=key)
