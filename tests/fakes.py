@@ -65,10 +65,10 @@ class FakeModels:
 
 
 def quote_first_passage(request: GenerateRequest) -> str:
-    """What an obedient model would say: the first passage, word by word."""
+    """What an obedient model would say: the first passage, which follows "Text:" or its numbered title."""
     lines = request.messages[-1].content.splitlines()
-    first = 1 if lines[0] == "Text:" else 2  # a passage alone has no head
-    return lines[first] if len(lines) > first else ""
+    heads = [number for number, line in enumerate(lines) if line == "Text:" or line.startswith("[1] ")]
+    return lines[heads[0] + 1] if heads else ""
 
 
 def install(monkeypatch: pytest.MonkeyPatch, models: FakeModels) -> FakeModels:

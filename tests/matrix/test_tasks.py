@@ -47,6 +47,12 @@ def models(monkeypatch: pytest.MonkeyPatch) -> fakes.FakeModels:
     return fakes.install(monkeypatch, fakes.FakeModels())
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _all_tasks() -> None:
+    """Celery imports the modules of tasks when a worker starts."""
+    celery_app.loader.import_default_modules()
+
+
 @pytest.fixture(autouse=True)
 def hints(monkeypatch: pytest.MonkeyPatch) -> None:
     """The test is the broker."""
@@ -217,7 +223,6 @@ OTHER_TASKS = {"apps.jobs.tasks.job_run_task", "apps.inference.tasks.infer_task"
 
 
 def test_every_task_is_known_here() -> None:
-    celery_app.loader.import_default_modules()
     ours = {name for name in celery_app.tasks if name.startswith(("apps.", "nlpsuite."))}
     assert ours == set(PERIODIC) | OTHER_TASKS
 
