@@ -67,7 +67,9 @@ def access_visitor(
     """
     found = _visitor(inbox, token, _proven_identity(inbox, identity))
     known = dict(settings.LANGUAGES)
-    found = replace(found, attributes=_attributes(attributes), locale=str(locale) if locale in known else "")
+    found = replace(
+        found, attributes=_attributes(attributes), locale=locale if isinstance(locale, str) and locale in known else ""
+    )
     if found.contact_id is not None and found.attributes:
         with tenant_scope(inbox.tenant_id):
             contact = Contact.objects.select_for_update().get(id=found.contact_id)
@@ -79,10 +81,13 @@ def access_visitor(
 def _attributes(raw: object) -> dict[str, str]:
     if not isinstance(raw, dict):
         return {}
-    plain = ((str(name)[:60], value) for name, value in list(raw.items())[:MAX_ATTRIBUTES])
-    return {
-        name: str(value).replace("\x00", "")[:1000] for name, value in plain if isinstance(value, str | int | float)
-    }
+    some = list(raw.items())[:MAX_ATTRIBUTES]
+    return {_storable(name, 60): _storable(value, 1000) for name, value in some if isinstance(value, str | int | float)}
+
+
+def _storable(value: object, limit: int) -> str:
+    """Return text that the database takes: what a page says of its visitor must not keep them from writing."""
+    return str(value).replace("\x00", "").encode("utf-8", "replace").decode()[:limit]
 
 
 def _visitor(inbox: InboxInfo, token: object, proven: dict[str, str] | None) -> Visitor:
@@ -124,7 +129,7 @@ def _proven_identity(inbox: InboxInfo, identity: Any) -> dict[str, str] | None:
     expected = hmac.new(secret.encode(), identity["id"].encode("utf-8", "replace"), hashlib.sha256).hexdigest()
     if not hmac.compare_digest(expected.encode(), str(identity.get("hash", "")).encode("utf-8", "replace")):
         raise Forbidden("The identity is not valid.", code="identity_invalid")
-    return {name: str(identity[name])[:254] for name in ("id", "email", "name") if identity.get(name)}
+    return {name: _storable(identity[name], 254) for name in ("id", "email", "name") if identity.get(name)}
 
 
 def access_visitor_conversation(visitor: Visitor, raw_id: object) -> tuple[uuid.UUID, bool]:
