@@ -141,7 +141,14 @@ VISITOR_FIELDS: dict[str, dict[str, Any]] = {
     "typing": {"conversation_id": "x"},
     "handoff.request": {"conversation_id": "x"},
 }
-HELLO_FIELDS: dict[str, Any] = {"visitor_token": None, "conversation_id": None, "after_seq": 0, "identity": None}
+HELLO_FIELDS: dict[str, Any] = {
+    "visitor_token": None,
+    "conversation_id": None,
+    "after_seq": 0,
+    "identity": None,
+    "attributes": {"plan": "gold"},
+    "locale": "en",
+}
 STAFF_FIELDS: dict[str, dict[str, Any]] = {
     "subscribe": {"conversation_id": str(uuid.uuid4()), "after_seq": 0, "queue": False},
     "unsubscribe": {"conversation_id": str(uuid.uuid4()), "queue": False},

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import json
+import re
 import time
 import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import psutil
@@ -44,6 +47,18 @@ def test_at_least_200_frames_are_tried() -> None:
 def test_every_action_is_tried() -> None:
     assert set(VISITOR_FIELDS) | {"hello"} == actions_of(VisitorConsumer)
     assert set(STAFF_FIELDS) | {"hello"} == actions_of(StaffConsumer)
+
+
+def _fields_read_by(consumer: type) -> set[str]:
+    """The names that a consumer's source takes from a frame."""
+    return set(re.findall(r'frame(?:\.get\(|\[)"(\w+)"', Path(inspect.getfile(consumer)).read_text())) - {"type"}
+
+
+def test_every_field_that_a_consumer_reads_is_tried() -> None:
+    visitor = {name for fields in VISITOR_FIELDS.values() for name in fields} | set(HELLO_FIELDS) | {"widget_token"}
+    staff = {name for fields in STAFF_FIELDS.values() for name in fields} | {"api_key"}
+    assert _fields_read_by(VisitorConsumer) <= visitor | {"offset", "reply_id"}
+    assert _fields_read_by(StaffConsumer) <= staff | {"offset", "reply_id"}
 
 
 @asynccontextmanager

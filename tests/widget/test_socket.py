@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
+import hmac
 import uuid
 from typing import Any
 
@@ -10,7 +12,7 @@ import pytest
 from asgiref.sync import async_to_sync, sync_to_async
 
 from apps.assistant.models import Reply
-from apps.conversations.models import Conversation, Message
+from apps.conversations.models import Conversation, Inbox, Message
 from apps.conversations.services import (
     conversation_create,
     conversation_handoff,
@@ -590,3 +592,37 @@ async def test_a_rated_message_of_ones_own_is_found(tenant: Any, inbox: Any) -> 
     await socket.send(type="rating", message_id=ack["message_id"], value=1)
     assert (await socket.next())["type"] == "rating"
     await socket.close()
+
+
+ODD = ["\ud800", "a\x00b", 7, 1.5, float("nan"), True, None, [], ["x"], {"a": 1}, "x" * 5000, "' OR 1=1 --"]
+
+
+async def test_nothing_that_a_page_says_of_its_visitor_keeps_them_from_writing(tenant: Any, inbox: Any) -> None:
+    """Attributes and locale come from the host page; odd ones are dropped or cleaned."""
+    tries: list[dict[str, Any]] = [{"locale": value} for value in ODD]
+    tries += [{"attributes": value} for value in ODD]
+    tries += [{"attributes": {"plan": value}} for value in ODD]
+    tries += [{"attributes": {str(value): "gold"}} for value in ODD]
+    tries += [{"attributes": {str(number): "x" * 900 for number in range(15)}}]
+    kinds = []
+    for hello in tries:
+        socket, _ = await visitor(inbox, **hello)
+        kinds.append((await say(socket, "hello"))["type"])
+        await socket.close()
+    assert kinds == ["ack"] * len(tries)
+
+
+async def test_nothing_in_a_proven_identity_keeps_the_visitor_from_writing(tenant: Any, inbox: Any) -> None:
+    kinds = []
+    for value in ODD:
+        identity = {**await call(_proof, inbox=inbox, identity="user-7"), "name": value, "email": value}
+        socket, _ = await visitor(inbox, identity=identity)
+        kinds.append((await say(socket, "hello"))["type"])
+        await socket.close()
+    assert kinds == ["ack"] * len(ODD)
+
+
+def _proof(inbox: Any, identity: str) -> dict[str, str]:
+    with tenant_scope(inbox.tenant_id):
+        secret = Inbox.objects.get(id=inbox.id).identity_secret
+    return {"id": identity, "hash": hmac.new(secret.encode(), identity.encode(), hashlib.sha256).hexdigest()}
