@@ -243,7 +243,7 @@ def test_request_of_another_tenant_is_not_found(queue: Queue, valkey: redis.Redi
     payload = {"kind": "embed", "texts": ["x"], "priority": "live", "deadline_at": time.time() + 10}
     valkey.set(payload_key(tenant_id, "r"), json.dumps(payload))
     queue.run(str(uuid.uuid4()), "r").join()
-    assert valkey.keys("*:reply:*") == []
+    assert valkey.keys("*:reply:r") == []
 
 
 def test_redis_away_is_unavailable_and_not_an_error(
