@@ -1,58 +1,79 @@
-"""The interface between the host and its backends: five methods for each kind of model."""
+"""The interface between the host and its backends: five methods for chat models, five for models that work in batches.
+
+Scheduling, fairness, bounds, deadlines and memory are the host's; a backend only loads one model and computes.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import Protocol
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
 
-from apps.inference.engine.types import (
-    ChatCounters,
-    EmbedCounters,
-    EmbedResult,
-    GenerateRequest,
-    GenerateStats,
-    Piece,
-    Priority,
-)
+from apps.inference.engine.errors import EngineError
+from apps.inference.engine.types import BatchItem, Capability, ChatCounters, GenerateRequest, GenerateStats, Piece
 
 
-class Generation(Protocol):
-    """One running generation: iterate for pieces; `close` makes the engine stop computing it."""
+class Sink(Protocol):
+    """Receives what one generation gives: pieces, then exactly one of `end` and `error`. Callable from any thread."""
 
-    stats: GenerateStats | None
+    def piece(self, piece: Piece) -> None: ...
 
-    def __iter__(self) -> Iterator[Piece]: ...
+    def end(self, stats: GenerateStats) -> None: ...
 
-    def poll(self, timeout_s: float) -> Piece | None:
-        """Return the next piece, or None when none came in time. Raises StopIteration at the end."""
-        ...
-
-    def close(self) -> None: ...
+    def error(self, error: EngineError) -> None: ...
 
 
 class ChatBackend(Protocol):
     """Serves one chat model; every method may be called from any thread."""
 
-    def load(self) -> None: ...
+    # How many generations it computes side by side; the host starts no more.
+    slots: int
+    capabilities: frozenset[Capability]
 
-    def generate(self, request: GenerateRequest, *, deadline_s: float) -> Generation: ...
+    def load(self) -> None:
+        """Load and warm the model. Raises ModelUnavailable and its kinds."""
+        ...
+
+    def start(self, request: GenerateRequest, sink: Sink, *, deadline_s: float) -> Callable[[], None]:
+        """Begin a generation and return at once; the result stops it (idempotent; the sink then gets no more).
+
+        The backend stops by itself at the deadline, with DeadlineExceeded. Raises ModelUnavailable.
+        """
+        ...
 
     def health(self) -> bool: ...
 
     def info(self) -> ChatCounters: ...
 
-    def stop(self) -> None: ...
+    def stop(self) -> None:
+        """Free everything. Active generations get an `error` of ModelUnavailable."""
+        ...
 
 
-class EmbedBackend(Protocol):
-    """Serves one embedding model; every method may be called from any thread."""
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """An item ready for a batch: `size` is its length in tokens (or what stands for it), `payload` the backend's own."""
 
-    def load(self) -> None: ...
+    size: int
+    payload: Any
+    truncated: bool = False
 
-    def embed(self, texts: Sequence[str], *, deadline_s: float, priority: Priority) -> EmbedResult: ...
 
-    def health(self) -> bool: ...
+class BatchBackend(Protocol):
+    """Serves one model that maps items to values (see `BatchItem`). `run` is called from one thread at a time."""
 
-    def info(self) -> EmbedCounters: ...
+    labels: tuple[str, ...]
+
+    def load(self) -> None:
+        """Load the model and run it once. Raises ModelUnavailable and its kinds."""
+        ...
+
+    def prepare(self, items: Sequence[BatchItem]) -> list[Prepared]:
+        """Tokenise, on the caller's thread. Raises EngineError for items of the wrong kind."""
+        ...
+
+    def run(self, batch: Sequence[Prepared]) -> list[Any]:
+        """Return one value per prepared item, in order. Anything it raises fails the batch's callers."""
+        ...
 
     def stop(self) -> None: ...

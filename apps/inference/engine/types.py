@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-Role = Literal["chat", "embedding"]
+Role = Literal["chat", "embedding", "classifier", "reranker", "tagger", "translator", "text2text"]
 FinishReason = Literal["stop", "length", "cancelled"]
 Priority = Literal["live", "api", "batch"]
 ChatPrecision = Literal["auto", "float32"]
@@ -29,37 +29,74 @@ class ChatMessage:
 
 @dataclass(frozen=True, slots=True)
 class GenerateRequest:
-    """A prompt as chat turns. `temperature` 0 is greedy, `stop` strings end it unseen, `model` "" is the default.
+    """A prompt as chat turns, or as raw text in `prompt`, and how to continue it. `model` "" is the default chat model.
 
-    `seed` is handed to the backend; OpenVINO GenAI 2026.4 shares one sampler between its requests and does not repeat.
+    Decoding: `temperature` 0 is greedy; `top_k` 0, `top_p` 1 and `min_p` 0 keep every token; `repetition_penalty` 1,
+              `presence_penalty` 0 and `frequency_penalty` 0 change nothing; `beams` above 1 searches instead of sampling.
+    Ends:     at `max_tokens`, at the model's own end, or before any of the strings `stop`, which stay unseen.
+    Choices:  `n` independent answers to the same prompt; pieces carry their `index`.
+    Log-probabilities: `logprobs` None gives none, 0 that of each chosen token, k also the k likeliest at its place.
+    Shape:    `json_schema` constrains the text to a JSON document of that schema; {} to any JSON object.
+    Seed:     what a backend does with `seed` is in its capabilities; where it has "seed" the same request repeats.
+    Adapter:  the name of one of the model's low-rank adapters, "" for none.
     """
 
-    messages: tuple[ChatMessage, ...]
+    messages: tuple[ChatMessage, ...] = ()
     max_tokens: int = 160
     temperature: float = 0.0
     top_p: float = 1.0
     stop: tuple[str, ...] = ()
     seed: int | None = None
     model: str = ""
+    prompt: str | None = None
+    top_k: int = 0
+    min_p: float = 0.0
+    repetition_penalty: float = 1.0
+    presence_penalty: float = 0.0
+    frequency_penalty: float = 0.0
+    n: int = 1
+    beams: int = 1
+    logprobs: int | None = None
+    json_schema: Mapping[str, Any] | None = None
+    adapter: str = ""
+
+
+# What a chat backend can do beyond temperature, top_p, top_k, stop, n and the penalties.
+Capability = Literal["seed", "logprobs", "top_logprobs", "json_schema", "beams", "min_p", "adapters", "prompt"]
+
+
+@dataclass(frozen=True, slots=True)
+class TokenLogprob:
+    """One generated token with its natural log-probability, and the likeliest tokens at its place."""
+
+    text: str
+    logprob: float
+    top: tuple[tuple[str, float], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """New text, and how many model tokens it took (0 when held-back text is released)."""
+    """New text of choice `index`, and how many model tokens it took (0 when held-back text is released)."""
 
     text: str
     tokens: int
+    index: int = 0
+    logprobs: tuple[TokenLogprob, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class GenerateStats:
-    """What one generation cost. Times are seconds since it was submitted to the engine."""
+    """What one generation cost, all choices together. Times are seconds since it was submitted to the engine.
+
+    `finish_reason` is that of choice 0, `finish_reasons` has one entry per choice.
+    """
 
     prompt_tokens: int
     completion_tokens: int
     first_token_s: float
     total_s: float
     finish_reason: FinishReason
+    finish_reasons: tuple[FinishReason, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +105,42 @@ class EmbedResult:
 
     vectors: FloatArray
     truncated: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class TranslateItem:
+    """A text and its languages as the model names them; a model of one pair ignores the languages."""
+
+    text: str
+    source: str = ""
+    target: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A labelled part of a text: offsets in code points, the end exclusive; `score` is a probability."""
+
+    start: int
+    end: int
+    label: str
+    score: float
+    text: str
+
+
+# What the batch roles take and give, one per item:
+#   embedding   str -> float32 (dim,) of norm 1          classifier  str or (str, str) -> float32 (labels,) logits
+#   reranker    (query, text) -> float logit             tagger      str -> tuple[Span, ...]
+#   translator  TranslateItem -> str                     text2text   str -> str
+BatchItem = str | tuple[str, str] | TranslateItem
+
+
+@dataclass(frozen=True, slots=True)
+class BatchResult:
+    """One value per item, in input order; `truncated`: indexes of items cut at the model's limit."""
+
+    values: tuple[Any, ...]
+    truncated: tuple[int, ...] = ()
+    tokens: int = 0
 
 
 PromptStyle = Literal["copy", "compose"]
@@ -81,6 +154,9 @@ class ModelSpec:
     `files` maps each file that is loaded to its sha256. `requantise` names the GGUF type the weights are rewritten to
     before use, `requantised_sha256` is the digest of that result. `prompt_style` says how a chat model is best asked for
     grounded text: "copy" for small models, which keep to one passage when told to copy from it, else "compose".
+    `memory_mb` is what the loaded model takes (0: estimated from its files). `labels` are a classifier's, in the order of
+    its logits (empty: those of its configuration). `adapters` maps names to sources of low-rank adapters. `options` are
+    the backend's own, documented at each backend.
     """
 
     name: str
@@ -95,6 +171,10 @@ class ModelSpec:
     requantise: str = ""
     requantised_sha256: str = ""
     prompt_style: PromptStyle = "compose"
+    memory_mb: int = 0
+    labels: tuple[str, ...] = ()
+    adapters: Mapping[str, str] = field(default_factory=dict)
+    options: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
