@@ -19,6 +19,14 @@ class PromptTooLong(EngineError):
     """The prompt leaves no room for an answer in the model's context."""
 
 
+class Unsupported(EngineError):
+    """The model's backend cannot do what `parameter` asks for, or its value is out of range."""
+
+    def __init__(self, parameter: str, message: str) -> None:
+        super().__init__(message)
+        self.parameter = parameter
+
+
 class ModelUnavailable(EngineError):
     """The model is not loaded, has crashed, or is stopping."""
 
@@ -33,3 +41,11 @@ class UnsafeWeights(ModelUnavailable):
 
 class ChecksumMismatch(ModelUnavailable):
     """A file differs from the catalogue's sha256, or has none there."""
+
+
+class NotEnoughMemory(ModelUnavailable):
+    """The model is larger than the memory that models may take."""
+
+
+class UnknownModel(EngineError):
+    """The catalogue has no such model, or it has another role."""

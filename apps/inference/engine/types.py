@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -182,43 +182,35 @@ class EngineConfig:
     """How much of the machine the engine may use.
 
     `chat_batched_tokens` bounds one forward pass: larger starts prompts sooner, smaller disturbs running streams less.
-    `chat_precision` "auto" computes with 8-bit activations and cache where the processor gains from it; "float32" is
-    half as fast and follows the float32 model token by token (docs/adr/0002-chat-engine.md).
+    `chat_precision`: docs/adr/0006-serving.md says what each costs and how far its text is from the float32 model's.
+    `memory_mb` bounds the models that are loaded at a time; 0 takes 60 % of the machine's memory.
+    `transport` builds the HTTP transport to one model server by its base URL; `secret` gives a named key.
     """
 
     data_dir: Path
     threads: int = 2
-    chat_max_active: int = 16
-    chat_max_queued: int = 16
+    chat_max_active: int = 48
+    chat_max_queued: int = 64
     chat_kv_cache_gb: int = 1
     chat_batched_tokens: int = 512
     chat_precision: ChatPrecision = "auto"
     embed_dtype: EmbedDtype = "auto"
-    embed_batch_tokens: int = 4096
-    embed_max_queued_texts: int = 4096
+    batch_tokens: int = 4096
+    batch_max_queued: int = 4096
+    memory_mb: int = 0
+    transport: Callable[[str], Any] | None = None
+    secret: Callable[[str], str] | None = None
 
 
 @dataclass(slots=True)
 class ChatCounters:
-    """Counters since the chat model was loaded. `first_token_s` keeps the last 256 values."""
+    """What a chat backend knows of itself since it was loaded; the rest its runner counts.
 
-    active: int = 0
-    queued: int = 0
+    `cached_tokens`: prompt tokens that were not computed again; `cache_usage`: share of the KV cache in use, 0 to 1.
+    """
+
     prompt_tokens: int = 0
+    cached_tokens: int = 0
     generated_tokens: int = 0
-    finished: int = 0
-    cancelled: int = 0
-    failed: int = 0
     restarts: int = 0
-    first_token_s: list[float] = field(default_factory=list)
-
-
-@dataclass(slots=True)
-class EmbedCounters:
-    """Counters since the embedding model was loaded."""
-
-    queued_texts: int = 0
-    texts: int = 0
-    tokens: int = 0
-    batches: int = 0
-    expired: int = 0
+    cache_usage: float = 0.0

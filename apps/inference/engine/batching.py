@@ -1,0 +1,202 @@
+"""Items of all concurrent callers of one model, joined into batches by a budget of tokens, shortest together."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from apps.inference.engine.base import BatchBackend, Prepared
+from apps.inference.engine.errors import DeadlineExceeded, EngineError, ModelUnavailable
+from apps.inference.engine.metering import SIZE_BUCKETS, WAIT_BUCKETS_S, Histogram
+from apps.inference.engine.scheduler import CLASSES, FairQueue
+from apps.inference.engine.types import BatchItem, BatchResult, Priority
+
+_BATCH_ITEMS = 64
+# How many waiting items are sorted by length at a time: enough for even batches; all of them run before later ones.
+_SORT_WINDOW = 512
+# A model that computes one batch for longer than this is stuck.
+_STUCK_S = 30.0
+
+
+class _Call:
+    """One caller's items, filled one by one."""
+
+    def __init__(self, count: int, deadline: float) -> None:
+        self.values: list[Any] = [None] * count
+        self.left = count
+        self.submitted = time.monotonic()
+        self.deadline = deadline
+        self.done = threading.Event()
+        self.error: Exception | None = None
+
+    def fail(self, error: Exception) -> None:
+        self.error = error
+        self.done.set()
+
+
+@dataclass(slots=True, eq=False)
+class _Item:
+    call: _Call
+    row: int
+    prepared: Prepared
+
+
+class BatchRunner:
+    """Runs one batch backend on one thread. Live work overtakes the rest between two batches."""
+
+    def __init__(self, name: str, backend: BatchBackend, *, budget_tokens: int, max_queued: int) -> None:
+        self.name, self.backend = name, backend
+        self._budget = budget_tokens
+        self._condition = threading.Condition()
+        self._queue: FairQueue[_Item] = FairQueue(max_queued)
+        self._ready: dict[Priority, deque[list[_Item]]] = {name: deque() for name in CLASSES}
+        self._in_ready = 0
+        self._items = self._tokens = self._batches = self._expired = self._refused = self._failed = 0
+        self._wait_s, self._batch = Histogram(WAIT_BUCKETS_S), Histogram(SIZE_BUCKETS)
+        self._stopping = False
+        self._computing_since = 0.0
+        self._thread: threading.Thread | None = None
+
+    def load(self) -> None:
+        """Load the backend and start the thread."""
+        self.backend.load()
+        self._thread = threading.Thread(target=self._run, name=f"batch-{self.name}", daemon=True)
+        self._thread.start()
+
+    def run(self, items: Sequence[BatchItem], *, priority: Priority, tenant: str, deadline_s: float) -> BatchResult:
+        """Return one value per item, in input order. Raises Overloaded, DeadlineExceeded, ModelUnavailable."""
+        if not items:
+            return BatchResult(())
+        prepared = self.backend.prepare(items)
+        call = _Call(len(items), time.monotonic() + deadline_s)
+        queued = [_Item(call, row, one) for row, one in enumerate(prepared)]
+        with self._condition:
+            if self._stopping or self._thread is None:
+                raise ModelUnavailable(f"{self.name} is not running")
+            try:
+                self._queue.push(queued, priority=priority, tenant=tenant)
+            except EngineError:
+                self._refused += 1
+                raise
+            self._condition.notify()
+        if not call.done.wait(deadline_s):
+            # What still waits is dropped when its turn comes.
+            raise DeadlineExceeded("the items were not computed before the deadline")
+        if call.error is not None:
+            raise call.error
+        truncated = tuple(row for row, one in enumerate(prepared) if one.truncated)
+        return BatchResult(tuple(call.values), truncated, sum(one.size for one in prepared))
+
+    def health(self) -> bool:
+        """Return whether the thread is alive and not stuck in one batch."""
+        alive = self._thread is not None and self._thread.is_alive() and not self._stopping
+        since = self._computing_since
+        return alive and not (since and time.monotonic() - since > _STUCK_S)
+
+    def busy(self) -> bool:
+        """Return whether anything runs or waits."""
+        with self._condition:
+            return bool(len(self._queue) or self._in_ready or self._computing_since)
+
+    def stop(self) -> None:
+        """Refuse new items, fail those that wait, free the backend."""
+        with self._condition:
+            self._stopping = True
+            self._condition.notify_all()
+        if self._thread is not None:
+            self._thread.join(5.0)
+        self.backend.stop()
+
+    def info(self) -> dict[str, Any]:
+        """Return counters and histograms as plain values."""
+        with self._condition:
+            waiting = {name: self._queue.depth(name) + sum(map(len, self._ready[name])) for name in CLASSES}
+            return {
+                "queued": waiting,
+                "running": {name: 0 for name in CLASSES} | {"live": int(bool(self._computing_since))},
+                "items": self._items,
+                "tokens": self._tokens,
+                "batches": self._batches,
+                "expired": self._expired,
+                "refused": self._refused,
+                "failed": self._failed,
+                "wait_s": self._wait_s.as_dict(),
+                "batch": self._batch.as_dict(),
+            }
+
+    # -- the thread --------------------------------------------------------------------------------------------------
+    def _run(self) -> None:
+        while True:
+            with self._condition:
+                self._computing_since = 0.0
+                while not len(self._queue) and not self._in_ready and not self._stopping:
+                    self._condition.wait()
+                if self._stopping:
+                    self._fail_waiting()
+                    return
+                batch = self._take()
+                self._computing_since = time.monotonic()
+            if batch:
+                self._compute(batch)
+
+    def _fail_waiting(self) -> None:
+        ready = [item for batches in self._ready.values() for batch in batches for item in batch]
+        for item in [*self._queue.drain(), *ready]:
+            item.call.fail(ModelUnavailable(f"{self.name} is stopping"))
+        for batches in self._ready.values():
+            batches.clear()
+        self._in_ready = 0
+
+    def _take(self) -> list[_Item]:
+        """Take the next batch of the most urgent class. Called under the lock."""
+        name = next(name for name in CLASSES if self._ready[name] or self._queue.depth(name))
+        if not self._ready[name]:
+            count = min(self._queue.depth(name), _SORT_WINDOW)
+            window = [self._queue.pop_class(name) for _ in range(count)]
+            self._ready[name].extend(_batches(window, self._budget))
+            self._in_ready += count
+        batch = self._ready[name].popleft()
+        self._in_ready -= len(batch)
+        now = time.monotonic()
+        alive = [item for item in batch if item.call.deadline > now and item.call.error is None]
+        self._expired += len(batch) - len(alive)
+        for item in alive:
+            self._wait_s.observe(now - item.call.submitted)
+        return alive
+
+    def _compute(self, batch: list[_Item]) -> None:
+        try:
+            values = self.backend.run([item.prepared for item in batch])
+        except Exception as error:  # noqa: BLE001  (whatever it is, the callers must hear of it)
+            failure = error if isinstance(error, EngineError) else ModelUnavailable(f"{self.name} failed: {error}")
+            with self._condition:
+                self._failed += len(batch)
+            for item in batch:
+                item.call.fail(failure)
+            return
+        with self._condition:
+            self._batches += 1
+            self._items += len(batch)
+            self._tokens += sum(item.prepared.size for item in batch)
+            self._batch.observe(len(batch))
+        for item, value in zip(batch, values, strict=True):
+            item.call.values[item.row] = value
+            item.call.left -= 1
+            if not item.call.left:
+                item.call.done.set()
+
+
+def _batches(items: list[_Item], budget_tokens: int) -> list[list[_Item]]:
+    """Cut `items`, sorted by length, into batches of at most `budget_tokens` tokens with padding."""
+    batches: list[list[_Item]] = []
+    for item in sorted(items, key=lambda item: item.prepared.size):
+        last = batches[-1] if batches else None
+        if last and len(last) < _BATCH_ITEMS and (len(last) + 1) * item.prepared.size <= budget_tokens:
+            last.append(item)
+        else:
+            batches.append([item])
+    return batches
