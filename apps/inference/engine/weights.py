@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import fcntl
 import hashlib
 import importlib.util
@@ -12,17 +13,15 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from apps.inference.engine.errors import ChecksumMismatch, UnsafeWeights, WeightsMissing
+from apps.inference.engine.formats import WEIGHT_SUFFIXES, weights_check_formats, weights_check_listed
 from apps.inference.engine.types import ModelSpec
 
-# Pickle in its usual clothes, compiled code, and Python: none of these may lie in a folder that a loader is pointed at.
-UNSAFE_SUFFIXES = frozenset(
-    (
-        *(".bin", ".pt", ".pth", ".pkl", ".pickle", ".joblib", ".ckpt", ".npy", ".npz", ".h5", ".keras", ".msgpack"),
-        *(".mar", ".py", ".pyc", ".so", ".dll", ".dylib"),
-    )
-)
-WEIGHT_SUFFIXES = frozenset({".safetensors", ".gguf"})
-_MAX_CONFIG_BYTES = 64 << 20
+# Backends whose weights are in formats of their library: only out of a package that the operator installed, and only
+# files whose digests are known.
+PACKAGED_BACKENDS = frozenset({"spacy", "bergamot"})
+_ADAPTER_PREFIX = "adapters"
+# What loaders read beside the weights: configuration, vocabularies, chat templates, sentencepiece models.
+_LOADABLE_SUFFIXES = WEIGHT_SUFFIXES | {".json", ".txt", ".model", ".spm", ".jinja"}
 
 
 def weights_prepare(spec: ModelSpec, data_dir: Path) -> Path:
@@ -32,7 +31,7 @@ def weights_prepare(spec: ModelSpec, data_dir: Path) -> Path:
     Errors:  WeightsMissing, UnsafeWeights, ChecksumMismatch.
     """
     root = weights_locate(spec)
-    weights_check_formats(root)
+    _check_formats(spec, root)
     models_dir = data_dir / "models"
     models_dir.mkdir(parents=True, exist_ok=True)
     verifier = Verifier(models_dir / "verified.json")
@@ -42,13 +41,47 @@ def weights_prepare(spec: ModelSpec, data_dir: Path) -> Path:
     return root
 
 
+def weights_prepare_adapters(spec: ModelSpec, data_dir: Path) -> dict[str, Path]:
+    """Return the checked folder of each of `spec.adapters`; its digests are those of `adapters/<name>/<file>`.
+
+    Errors: as weights_prepare.
+    """
+    verifier = Verifier(data_dir / "models" / "verified.json")
+    folders: dict[str, Path] = {}
+    for name, source in spec.adapters.items():
+        prefix = f"{_ADAPTER_PREFIX}/{name}/"
+        files = {key.removeprefix(prefix): value for key, value in spec.files.items() if key.startswith(prefix)}
+        part = dataclasses.replace(spec, name=f"{spec.name}/{name}", source=source, files=files, adapters={})
+        root = weights_locate(part)
+        weights_check_formats(root, adapter=True)
+        _verify_source(part, root, verifier)
+        folders[name] = root
+    return folders
+
+
+def _check_formats(spec: ModelSpec, root: Path) -> None:
+    if spec.backend not in PACKAGED_BACKENDS:
+        weights_check_formats(root)
+    elif spec.source.startswith("package:"):
+        weights_check_listed(root, spec.files)
+    else:
+        raise UnsafeWeights(
+            f"{spec.name}: models of the backend {spec.backend} come from an installed package only "
+            "(source package:<module>/<path>), since their files are not safetensors"
+        )
+
+
 def _verify_source(spec: ModelSpec, root: Path, verifier: Verifier) -> None:
     if not spec.files:
         raise ChecksumMismatch(
             f"{spec.name}: the catalogue lists no checksum; run `manage.py models checksum {spec.source}` and add "
             "what it prints"
         )
+    for name in _loadable(root) - spec.files.keys():
+        raise ChecksumMismatch(f"{spec.name}: the catalogue lists no checksum of {name}, which a loader may read")
     for relative, digest in spec.files.items():
+        if spec.adapters and relative.startswith(f"{_ADAPTER_PREFIX}/"):
+            continue
         verifier.check(spec.name, root / relative if root.is_dir() else root, digest)
 
 
@@ -108,51 +141,25 @@ def _hub_folder(spec: ModelSpec, repository: str) -> Path:
         ) from error
 
 
-def weights_check_formats(root: Path) -> None:
-    """Raise UnsafeWeights unless everything under `root` is data: safetensors or GGUF, and JSON that names no code."""
-    files = [path for path in root.rglob("*") if path.is_file()] if root.is_dir() else [root]
-    for path in files:
-        if path.suffix.lower() in UNSAFE_SUFFIXES:
-            raise UnsafeWeights(f"{path.name} may run code when loaded; only safetensors and GGUF weights are accepted")
-        if root.is_dir() and not _inside(path, root):
-            raise UnsafeWeights(f"{path.name} is a link to a file outside the model's folder")
-        if path.name in ("config.json", "tokenizer_config.json", "modules.json"):
-            _check_json(path)
-    if not any(path.suffix.lower() in WEIGHT_SUFFIXES for path in files):
-        raise UnsafeWeights(f"{root.name} holds no safetensors or GGUF file")
+def weights_digests(root: Path, *, every_file: bool = False) -> dict[str, str]:
+    """Return {relative path: sha256} of what a catalogue entry for `root` lists: weights, JSON and text files.
 
-
-def _inside(path: Path, root: Path) -> bool:
-    # A hub snapshot is links into <repository>/blobs, two levels above the snapshot folder.
-    allowed = [root.resolve()]
-    if root.parent.name == "snapshots":
-        allowed.append(root.parent.parent.resolve() / "blobs")
-    target = path.resolve()
-    return any(target.is_relative_to(folder) for folder in allowed)
-
-
-def _check_json(path: Path) -> None:
-    if path.stat().st_size > _MAX_CONFIG_BYTES:
-        raise UnsafeWeights(f"{path.name} is larger than {_MAX_CONFIG_BYTES} bytes")
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (ValueError, RecursionError) as error:
-        raise UnsafeWeights(f"{path.name} is not JSON") from error
-    if isinstance(content, dict) and "auto_map" in content:
-        raise UnsafeWeights(f"{path.name} asks for the repository's own code (auto_map)")
-    # sentence-transformers imports the class that modules.json names.
-    for module in content if path.name == "modules.json" and isinstance(content, list) else []:
-        if not str(module.get("type", "")).startswith("sentence_transformers."):
-            raise UnsafeWeights(f"{path.name} names a class outside sentence_transformers")
-
-
-def weights_digests(root: Path) -> dict[str, str]:
-    """Return {relative path: sha256} of what a catalogue entry for `root` lists (weights, JSON and text files)."""
+    `every_file` is for the packaged backends, which may hold no other.
+    """
     if root.is_file():
         return {root.name: sha256_file(root)}
-    wanted = WEIGHT_SUFFIXES | {".json", ".txt", ".model"}
-    paths = sorted(path for path in root.rglob("*") if path.is_file() and path.suffix.lower() in wanted)
-    return {str(path.relative_to(root)): sha256_file(path) for path in paths}
+    names = (
+        {str(path.relative_to(root)) for path in root.rglob("*") if path.is_file()} if every_file else _loadable(root)
+    )
+    return {name: sha256_file(root / name) for name in sorted(names)}
+
+
+def _loadable(root: Path) -> set[str]:
+    """Return the names of the files under the folder `root` that loaders look for."""
+    if not root.is_dir():
+        return set()
+    paths = (path for path in root.rglob("*") if path.is_file() and path.suffix.lower() in _LOADABLE_SUFFIXES)
+    return {str(path.relative_to(root)) for path in paths}
 
 
 def weights_size_bytes(root: Path) -> int:
