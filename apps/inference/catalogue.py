@@ -2,7 +2,8 @@
 
 `INFERENCE_CATALOGUE` may name a JSON file whose entries are added to these, or replace those of the same name:
 `{"models": [{"name", "role", "backend", "source", "revision", "files": {path: sha256}, "licence", "context_tokens",
-"dim"?, "requantise"?, "requantised_sha256"?}], "defaults": {"chat": name, "embedding": name}}`.
+"dim"?, "requantise"?, "requantised_sha256"?, "memory_mb"?, "labels"?, "adapters"?, "options"?}],
+"defaults": {role: name}}`; the fields are those of `ModelSpec`.
 """
 
 from __future__ import annotations
@@ -62,7 +63,9 @@ class Catalogue:
     defaults: Mapping[Role, str]
 
     def default(self, role: Role) -> ModelSpec:
-        """Return the default model of `role`."""
+        """Return the default model of `role`. Raises ModelUnavailable where the role has none."""
+        if role not in self.defaults:
+            raise ModelUnavailable(f"the catalogue names no default {role} model")
         return self.get(self.defaults[role])
 
     def get(self, name: str) -> ModelSpec:

@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from apps.inference.engine.types import (
+    Capability,
     ChatMessage,
     EmbedResult,
+    FloatArray,
     GenerateRequest,
     GenerateStats,
     ModelSpec,
@@ -14,6 +16,9 @@ from apps.inference.engine.types import (
     Priority,
     PromptStyle,
     Role,
+    Span,
+    TokenLogprob,
+    TranslateItem,
 )
 
 
@@ -39,6 +44,10 @@ class ModelInfo:
     dim: int
     prompt_style: PromptStyle
     is_default: bool
+    labels: tuple[str, ...] = ()
+    adapters: tuple[str, ...] = ()
+    languages: tuple[tuple[str, str], ...] = ()
+    capabilities: tuple[str, ...] = ()
 
     @property
     def ref(self) -> ModelRef:
@@ -46,8 +55,47 @@ class ModelInfo:
         return ModelRef(self.name, self.revision)
 
 
+@dataclass(frozen=True, slots=True)
+class ClassifyResult:
+    """`logits`: float32 (n, labels), raw scores in the order of `labels`; `truncated`: indexes of texts that were cut."""
+
+    labels: tuple[str, ...]
+    logits: FloatArray
+    truncated: tuple[int, ...] = ()
+    tokens: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class RerankResult:
+    """`logits`: float32 (n,), raw relevance of each text in input order."""
+
+    logits: FloatArray
+    truncated: tuple[int, ...] = ()
+    tokens: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class TagResult:
+    """`spans`: one tuple of spans per text, in order of their start."""
+
+    spans: tuple[tuple[Span, ...], ...]
+    truncated: tuple[int, ...] = ()
+    tokens: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class TextResult:
+    """`texts`: one per input, in order."""
+
+    texts: tuple[str, ...]
+    truncated: tuple[int, ...] = ()
+    tokens: int = 0
+
+
 __all__ = [
+    "Capability",
     "ChatMessage",
+    "ClassifyResult",
     "EmbedResult",
     "GenerateRequest",
     "GenerateStats",
@@ -57,5 +105,11 @@ __all__ = [
     "Piece",
     "Priority",
     "PromptStyle",
+    "RerankResult",
     "Role",
+    "Span",
+    "TagResult",
+    "TextResult",
+    "TokenLogprob",
+    "TranslateItem",
 ]

@@ -11,7 +11,7 @@ import redis
 from django.conf import settings
 
 from apps.core.redis import redis_client
-from apps.inference.catalogue import MINILM, SMOLLM2
+from apps.inference.catalogue import catalogue_load
 from apps.inference.engine.host import EngineHost
 from apps.inference.engine.types import EngineConfig
 
@@ -25,7 +25,9 @@ def data_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def host(data_dir: Path) -> Iterator[EngineHost]:
     """Both default models, warm, with room for 4 active and 4 waiting generations."""
-    running = EngineHost(SMOLLM2, MINILM, EngineConfig(data_dir, chat_max_active=4, chat_max_queued=4))
+    config = EngineConfig(data_dir, chat_max_active=4, chat_max_queued=4)
+    known = catalogue_load()
+    running = EngineHost(known.models, known.defaults, config)
     running.load()
     yield running
     running.stop()

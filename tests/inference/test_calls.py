@@ -57,7 +57,7 @@ def queue(host: EngineHost, valkey: redis.Redis, monkeypatch: pytest.MonkeyPatch
     def engine_here() -> EngineHost | None:
         return host if threading.current_thread().name == WORKER else None
 
-    for module in ("embedding", "generation", "answering"):
+    for module in ("batches", "generation", "answering"):
         monkeypatch.setattr(f"apps.inference.services.{module}.local_engine", engine_here)
     monkeypatch.setattr("apps.inference.services.rpc.current_app", SimpleNamespace(send_task=broker.send_task))
     return broker
@@ -65,6 +65,10 @@ def queue(host: EngineHost, valkey: redis.Redis, monkeypatch: pytest.MonkeyPatch
 
 def ask(text: str = "Write a very long story about a ship.", **options: Any) -> GenerateRequest:
     return GenerateRequest((ChatMessage("user", text),), **options)
+
+
+def chat(host: EngineHost) -> dict[str, Any]:
+    return host.info()["models"]["smollm2-135m-instruct"]
 
 
 def until(condition: Callable[[], bool], timeout_s: float = 5.0) -> bool:
@@ -128,10 +132,10 @@ def test_closing_the_stream_stops_the_engine(queue: Queue, host: EngineHost, ten
     stream = generate_stream(ask(max_tokens=3000), tenant_id=tenant_id)
     next(stream)
     stream.close()
-    assert until(lambda: host.info().chat.active == 0, 0.6)
-    before = host.info().chat.generated_tokens
+    assert until(lambda: sum(chat(host)["running"].values()) == 0, 0.6)
+    before = chat(host)["generated_tokens"]
     time.sleep(0.3)
-    assert host.info().chat.generated_tokens == before
+    assert chat(host)["generated_tokens"] == before
 
 
 def test_should_stop_ends_the_stream_as_cancelled(queue: Queue, host: EngineHost, tenant_id: uuid.UUID) -> None:
@@ -142,7 +146,7 @@ def test_should_stop_ends_the_stream_as_cancelled(queue: Queue, host: EngineHost
     list(stream)
     assert stream.stats is not None
     assert stream.stats.finish_reason == "cancelled"
-    assert until(lambda: host.info().chat.active == 0, 0.6)
+    assert until(lambda: sum(chat(host)["running"].values()) == 0, 0.6)
 
 
 def test_engines_errors_keep_their_codes(queue: Queue, tenant_id: uuid.UUID) -> None:
@@ -169,20 +173,21 @@ def test_request_that_comes_late_is_dropped(queue: Queue, host: EngineHost, tena
     queue.hold = True
     with pytest.raises(DeadlineExceeded):
         embed_texts(["x"], tenant_id=tenant_id, deadline_s=0.3)
-    before = host.info().embedding.texts
+    before = host.info()["models"]["all-minilm-l6-v2"]["items"]
     queue.run(*queue.held[0]).join()
-    assert host.info().embedding.texts == before
+    assert host.info()["models"]["all-minilm-l6-v2"]["items"] == before
 
 
 def test_request_delivered_twice_is_computed_once(
     queue: Queue, host: EngineHost, valkey: redis.Redis, tenant_id: uuid.UUID
 ) -> None:
-    payload = {"kind": "embed", "texts": ["x"], "priority": "live", "deadline_at": time.time() + 10}
+    payload = {"kind": "batch", "role": "embedding", "items": ["x"], "model": "", "priority": "live"}
+    payload |= {"deadline_at": time.time() + 10}
     valkey.set(payload_key(tenant_id, "twice"), json.dumps(payload))
-    before = host.info().embedding.texts
+    before = host.info()["models"]["all-minilm-l6-v2"]["items"]
     queue.run(str(tenant_id), "twice").join()
     queue.run(str(tenant_id), "twice").join()
-    assert host.info().embedding.texts == before + 1
+    assert host.info()["models"]["all-minilm-l6-v2"]["items"] == before + 1
 
 
 def test_flush_before_the_answer_is_unavailable_with_retry_after(
@@ -232,7 +237,8 @@ def test_queue_of_a_class_has_a_bound(queue: Queue, settings: Any, tenant_id: uu
 
 
 def test_worker_without_models_says_so(valkey: redis.Redis, tenant_id: uuid.UUID) -> None:
-    payload = {"kind": "embed", "texts": ["x"], "priority": "live", "deadline_at": time.time() + 10}
+    payload = {"kind": "batch", "role": "embedding", "items": ["x"], "model": "", "priority": "live"}
+    payload |= {"deadline_at": time.time() + 10}
     valkey.set(payload_key(tenant_id, "r"), json.dumps(payload))
     request_answer(tenant_id=tenant_id, request_id="r")
     fields = valkey.xrange(f"t:{tenant_id}:reply:r")[0][1]
@@ -240,7 +246,8 @@ def test_worker_without_models_says_so(valkey: redis.Redis, tenant_id: uuid.UUID
 
 
 def test_request_of_another_tenant_is_not_found(queue: Queue, valkey: redis.Redis, tenant_id: uuid.UUID) -> None:
-    payload = {"kind": "embed", "texts": ["x"], "priority": "live", "deadline_at": time.time() + 10}
+    payload = {"kind": "batch", "role": "embedding", "items": ["x"], "model": "", "priority": "live"}
+    payload |= {"deadline_at": time.time() + 10}
     valkey.set(payload_key(tenant_id, "r"), json.dumps(payload))
     queue.run(str(uuid.uuid4()), "r").join()
     assert valkey.keys("*:reply:r") == []

@@ -16,9 +16,16 @@ import psutil
 import pytest
 
 from apps.inference.catalogue import SMOLLM2
-from apps.inference.engine.errors import DeadlineExceeded, ModelUnavailable, Overloaded, PromptTooLong
+from apps.inference.engine.backends.process_chat import OpenVinoChat
+from apps.inference.engine.errors import (
+    DeadlineExceeded,
+    ModelUnavailable,
+    Overloaded,
+    PromptTooLong,
+    UnknownModel,
+)
+from apps.inference.engine.generation import ChatRunner, Generation
 from apps.inference.engine.host import EngineHost
-from apps.inference.engine.openvino_chat import OpenVinoChat, ProcessGeneration
 from apps.inference.engine.types import ChatMessage, EngineConfig, GenerateRequest
 from apps.inference.engine.weights import weights_prepare
 
@@ -32,9 +39,29 @@ RESET = "Answer from the passage.\n[1] To reset the device hold the power button
 STORY = "Write a very long story about a ship, with many chapters."
 
 
-def ask(host: EngineHost | OpenVinoChat, text: str, *, deadline_s: float = 30, **options: Any) -> Any:
-    messages = (ChatMessage("system", "You are a support assistant."), ChatMessage("user", text))
-    return host.generate(GenerateRequest(messages, **options), deadline_s=deadline_s)
+def request_of(text: str, **options: Any) -> GenerateRequest:
+    return GenerateRequest(
+        (ChatMessage("system", "You are a support assistant."), ChatMessage("user", text)), **options
+    )
+
+
+def ask(host: EngineHost, text: str, *, deadline_s: float = 30, **options: Any) -> Generation:
+    return host.generate(request_of(text, **options), deadline_s=deadline_s)
+
+
+def submit(runner: ChatRunner, text: str, *, deadline_s: float = 30, **options: Any) -> Generation:
+    return runner.submit(request_of(text, **options), priority="live", tenant="", deadline_s=deadline_s)
+
+
+def chat_info(host: EngineHost) -> dict[str, Any]:
+    return host.info()["models"][SMOLLM2.name]
+
+
+def runner_of(data_dir: Path) -> ChatRunner:
+    chat = OpenVinoChat(SMOLLM2, weights_prepare(SMOLLM2, data_dir), EngineConfig(data_dir))
+    runner = ChatRunner(SMOLLM2.name, chat, max_queued=4)
+    runner.load()
+    return runner
 
 
 def say(generation: Any) -> str:
@@ -100,10 +127,10 @@ def test_close_stops_the_computing_within_300_ms(host: EngineHost) -> None:
     for generation in generations:
         generation.close()
     time.sleep(0.3)
-    stopped = host.info().chat
+    stopped = chat_info(host)
     time.sleep(0.4)
-    assert host.info().chat.generated_tokens == stopped.generated_tokens
-    assert stopped.active == 0
+    assert chat_info(host)["generated_tokens"] == stopped["generated_tokens"]
+    assert sum(stopped["running"].values()) == 0
     assert {generation.stats.finish_reason for generation in generations} == {"cancelled"}
 
 
@@ -111,16 +138,16 @@ def test_deadline_stops_the_computing(host: EngineHost) -> None:
     generation = ask(host, STORY, max_tokens=4000, deadline_s=0.5)
     with pytest.raises(DeadlineExceeded):
         say(generation)
-    before = host.info().chat.generated_tokens
+    before = chat_info(host)["generated_tokens"]
     time.sleep(0.3)
-    assert host.info().chat.generated_tokens == before
+    assert chat_info(host)["generated_tokens"] == before
 
 
 def test_queue_has_a_bound(host: EngineHost) -> None:
-    accepted: list[ProcessGeneration] = [ask(host, STORY, max_tokens=500) for _ in range(8)]
+    accepted = [ask(host, STORY, max_tokens=500) for _ in range(8)]
     with pytest.raises(Overloaded):
         ask(host, STORY)
-    assert host.info().chat.queued == 4
+    assert chat_info(host)["queued"]["live"] == 4
     for generation in accepted:
         generation.close()
     assert say(ask(host, RESET, max_tokens=5)) != ""
@@ -132,7 +159,7 @@ def test_prompt_longer_than_the_context_is_refused(host: EngineHost) -> None:
 
 
 def test_unknown_model_is_refused(host: EngineHost) -> None:
-    with pytest.raises(ModelUnavailable):
+    with pytest.raises(UnknownModel):
         ask(host, "x", model="another")
 
 
@@ -166,13 +193,13 @@ def test_other_threads_run_while_the_model_computes(host: EngineHost) -> None:
 def test_health_and_first_token_times(host: EngineHost) -> None:
     say(ask(host, RESET, max_tokens=3))
     assert set(host.health().values()) == {True}
-    assert host.info().chat.first_token_s[-1] > 0
+    assert chat_info(host)["first_token_s"]["sum"] > 0
 
 
 def test_killed_process_fails_its_work_and_comes_back(data_dir: Path) -> None:
-    chat = OpenVinoChat(SMOLLM2, weights_prepare(SMOLLM2, data_dir), EngineConfig(data_dir))
-    chat.load()
-    generation = ask(chat, STORY, max_tokens=2000)
+    runner = runner_of(data_dir)
+    chat = runner.backend
+    generation = submit(runner, STORY, max_tokens=2000)
     generation.poll(30)
     child = next(
         c for c in psutil.Process().children() if "openvino_server" in " ".join(c.cmdline()) and is_of(chat, c)
@@ -183,9 +210,9 @@ def test_killed_process_fails_its_work_and_comes_back(data_dir: Path) -> None:
     deadline = time.monotonic() + 60
     while not chat.health() and time.monotonic() < deadline:
         time.sleep(0.1)
-    assert say(ask(chat, RESET, max_tokens=5)) != ""
+    assert say(submit(runner, RESET, max_tokens=5)) != ""
     assert chat.info().restarts == 1
-    chat.stop()
+    runner.stop()
 
 
 def is_of(chat: OpenVinoChat, child: psutil.Process) -> bool:
@@ -193,24 +220,23 @@ def is_of(chat: OpenVinoChat, child: psutil.Process) -> bool:
 
 
 def test_stop_ends_generations_and_the_process(data_dir: Path) -> None:
-    chat = OpenVinoChat(SMOLLM2, weights_prepare(SMOLLM2, data_dir), EngineConfig(data_dir))
-    chat.load()
-    assert chat._process is not None
-    pid = chat._process.pid
-    ended: list[str] = []
+    runner = runner_of(data_dir)
+    pid = runner.backend._process.pid
+    ended: list[type[Exception]] = []
 
     def run() -> None:
-        generation = ask(chat, STORY, max_tokens=2000, deadline_s=60)
-        say(generation)
-        ended.append(generation.stats.finish_reason)
+        try:
+            say(submit(runner, STORY, max_tokens=2000, deadline_s=60))
+        except ModelUnavailable as error:
+            ended.append(type(error))
 
     thread = threading.Thread(target=run)
     thread.start()
     time.sleep(0.5)
     began = time.monotonic()
-    chat.stop()
+    runner.stop()
     thread.join(5)
-    assert ended == ["cancelled"]
+    assert ended == [ModelUnavailable]
     assert time.monotonic() - began < 4
     assert not psutil.pid_exists(pid)
 
@@ -221,7 +247,7 @@ def test_engine_ends_with_a_parent_that_was_killed(data_dir: Path) -> None:
         import time
         from pathlib import Path
         from apps.inference.catalogue import SMOLLM2
-        from apps.inference.engine.openvino_chat import OpenVinoChat
+        from apps.inference.engine.backends.process_chat import OpenVinoChat
         from apps.inference.engine.types import EngineConfig
         path = Path({str(weights_prepare(SMOLLM2, data_dir))!r})
         chat = OpenVinoChat(SMOLLM2, path, EngineConfig(path.parent))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import threading
 import time
 from pathlib import Path
@@ -11,9 +10,10 @@ import numpy as np
 import pytest
 
 from apps.inference.catalogue import MINILM
+from apps.inference.engine.backends.sentence_embed import SentenceEmbedder
+from apps.inference.engine.batching import BatchRunner
 from apps.inference.engine.errors import DeadlineExceeded, ModelUnavailable, Overloaded
 from apps.inference.engine.host import EngineHost
-from apps.inference.engine.sentence_embed import SentenceEmbedder
 from apps.inference.engine.types import EngineConfig
 from apps.inference.engine.weights import weights_locate
 
@@ -97,23 +97,29 @@ def test_deadline_ends_the_wait_and_the_work(host: EngineHost) -> None:
     with pytest.raises(DeadlineExceeded):
         host.embed(["long text " * 200] * 200, deadline_s=0.2, priority="batch")
     host.embed(["after"], deadline_s=30, priority="batch")
-    assert host.info().embedding.expired > 0
-    assert host.info().embedding.queued_texts == 0
+    counters = host.info()["models"][MINILM.name]
+    assert counters["expired"] > 0
+    assert sum(counters["queued"].values()) == 0
+
+
+def runner_of(data_dir: Path, max_queued: int = 64) -> BatchRunner:
+    embedder = SentenceEmbedder(MINILM, weights_locate(MINILM), EngineConfig(data_dir))
+    runner = BatchRunner(MINILM.name, embedder, budget_tokens=4096, max_queued=max_queued)
+    runner.load()
+    return runner
 
 
 def test_queue_has_a_bound_that_leaves_room_for_live_work(data_dir: Path) -> None:
-    embedder = SentenceEmbedder(MINILM, weights_locate(MINILM), EngineConfig(data_dir, embed_max_queued_texts=8))
-    embedder.load()
+    runner = runner_of(data_dir, max_queued=8)
     with pytest.raises(Overloaded):
-        embedder.embed(["x"] * 7, deadline_s=5, priority="batch")
-    assert embedder.embed(["x"] * 7, deadline_s=5, priority="live").vectors.shape == (7, 384)
-    embedder.stop()
+        runner.run(["x"] * 7, deadline_s=5, priority="batch", tenant="a")
+    assert len(runner.run(["x"] * 7, deadline_s=5, priority="live", tenant="a").values) == 7
+    runner.stop()
 
 
 def test_stopped_model_says_so(data_dir: Path) -> None:
-    embedder = SentenceEmbedder(dataclasses.replace(MINILM), weights_locate(MINILM), EngineConfig(data_dir))
-    embedder.load()
-    embedder.stop()
-    assert not embedder.health()
+    runner = runner_of(data_dir)
+    runner.stop()
+    assert not runner.health()
     with pytest.raises(ModelUnavailable):
-        embedder.embed(["x"], deadline_s=5)
+        runner.run(["x"], deadline_s=5, priority="live", tenant="a")

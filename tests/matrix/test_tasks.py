@@ -250,19 +250,26 @@ def test_the_run_task_runs_the_job() -> None:
 
 @pytest.mark.parametrize("at_the_same_moment", [False, True])
 def test_a_call_from_another_process_is_answered_once(
-    models: fakes.FakeModels, monkeypatch: pytest.MonkeyPatch, at_the_same_moment: bool
+    monkeypatch: pytest.MonkeyPatch, at_the_same_moment: bool
 ) -> None:
     monkeypatch.setattr(answering, "local_engine", object)
-    monkeypatch.setattr(answering, "embed_texts", models.embed_texts)
+    computed: list[list[str]] = []
+
+    def run_local(engine: object, role: str, items: list[str], *_: object) -> dict[str, object]:
+        computed.append(items)
+        return {"values": [[1.0]], "truncated": (), "tokens": 1, "labels": ()}
+
+    monkeypatch.setattr(answering, "run_local", run_local)
     tenant_id, request_id = uuid.uuid4(), str(uuid.uuid4())
-    payload = {"kind": "embed", "texts": ["a"], "priority": "live", "deadline_at": now().timestamp() + 30}
+    payload = {"kind": "batch", "role": "embedding", "items": ["a"], "model": "", "priority": "live"}
+    payload |= {"deadline_at": now().timestamp() + 30}
     redis_client().set(payload_key(tenant_id, request_id), json.dumps(payload))
     task = celery_app.tasks["apps.inference.tasks.infer_task"]
     works = [lambda: task(str(tenant_id), request_id)] * 4
     done = at_once(works) if at_the_same_moment else [work() for work in works]
     assert done == [None] * 4
     assert redis_client().xlen(stream_key(tenant_id, request_id)) == 1
-    assert models.embedded == ["a"]
+    assert computed == [["a"]]
 
 
 def test_nothing_is_scheduled_in_the_broker_for_long() -> None:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
 import pytest
 
 from apps.inference.catalogue import MINILM
-from apps.inference.engine.sentence_embed import SentenceEmbedder
+from apps.inference.engine.backends.sentence_embed import SentenceEmbedder
 from apps.inference.engine.types import EngineConfig
 from apps.inference.engine.weights import weights_prepare
 from apps.inference.types import EmbedResult
@@ -34,7 +35,7 @@ class HostileModels(fakes.FakeModels):
 
     def embed_texts(self, texts: Any, *, tenant_id: Any, **_: Any) -> EmbedResult:
         self.tenants.add(tenant_id)
-        return self._encoder.embed(list(texts), deadline_s=60)
+        return EmbedResult(np.stack(self._encoder.run(self._encoder.prepare(list(texts)))))
 
 
 @pytest.fixture

@@ -97,11 +97,6 @@ class BatchRunner:
         since = self._computing_since
         return alive and not (since and time.monotonic() - since > _STUCK_S)
 
-    def busy(self) -> bool:
-        """Return whether anything runs or waits."""
-        with self._condition:
-            return bool(len(self._queue) or self._in_ready or self._computing_since)
-
     def stop(self) -> None:
         """Refuse new items, fail those that wait, free the backend."""
         with self._condition:
@@ -117,7 +112,7 @@ class BatchRunner:
             waiting = {name: self._queue.depth(name) + sum(map(len, self._ready[name])) for name in CLASSES}
             return {
                 "queued": waiting,
-                "running": {name: 0 for name in CLASSES} | {"live": int(bool(self._computing_since))},
+                "running": dict.fromkeys(CLASSES, 0) | {"live": int(bool(self._computing_since))},
                 "items": self._items,
                 "tokens": self._tokens,
                 "batches": self._batches,

@@ -41,6 +41,7 @@ class Generation:
         self._owner = owner
         self._events: queue.SimpleQueue[Event] = queue.SimpleQueue()
         self._listener: Callable[[Event], None] | None = None
+        self._on_end: Callable[[], None] | None = None
 
     def __iter__(self) -> Iterator[Piece]:
         while self.stats is None:
@@ -76,6 +77,21 @@ class Generation:
                 except queue.Empty:
                     break
             self._listener = callback
+
+    def hold(self, on_end: Callable[[], None]) -> None:
+        """Have `on_end` called once when the generation has ended, at once when it has already."""
+        with self._owner.lock:
+            self._on_end = on_end
+            ended = self.ended
+        if ended:
+            self.let_go()
+
+    def let_go(self) -> None:
+        """Call what `hold` was given."""
+        with self._owner.lock:
+            callback, self._on_end = self._on_end, None
+        if callback is not None:
+            callback()
 
     def close(self) -> None:
         """Stop computing. Returns at once; harmless after the end."""
@@ -146,16 +162,11 @@ class ChatRunner:
         self._numbers = itertools.count()
         self._wake = threading.Condition(self.lock)
         self._stopping = False
-        self._on_end: Callable[[], None] = lambda: None
 
     def load(self) -> None:
         """Load the backend and begin to watch deadlines."""
         self.backend.load()
         threading.Thread(target=self._watch, name=f"deadlines-{self.name}", daemon=True).start()
-
-    def on_end(self, callback: Callable[[], None]) -> None:
-        """Have `callback` called after each generation that has ended, in whatever way."""
-        self._on_end = callback
 
     def submit(self, request: GenerateRequest, *, priority: Priority, tenant: str, deadline_s: float) -> Generation:
         """Start a generation or queue it. Raises Overloaded, Unsupported, ModelUnavailable."""
@@ -185,7 +196,7 @@ class ChatRunner:
             cancel = generation.cancel
         if cancel is not None:
             cancel()
-        self._after_end()
+        self._after_end(generation)
         return True
 
     def finished(self, generation: Generation, *, failed: bool) -> bool:
@@ -198,13 +209,12 @@ class ChatRunner:
             self._totals.finished += not failed
             if generation.first_token_s:
                 self._first_s.observe(generation.first_token_s)
-        self._after_end()
+        self._after_end(generation)
         return True
 
-    def busy(self) -> bool:
-        """Return whether anything runs or waits."""
-        with self.lock:
-            return bool(self._running or len(self._queue))
+    def health(self) -> bool:
+        """Return whether the backend answers."""
+        return not self._stopping and self.backend.health()
 
     def stop(self) -> None:
         """Refuse new work, end what waits and runs, free the backend."""
@@ -285,9 +295,9 @@ class ChatRunner:
         else:
             self._queue.remove(generation, priority=generation.priority, tenant=generation.tenant)
 
-    def _after_end(self) -> None:
+    def _after_end(self, generation: Generation) -> None:
         self._pump()
-        self._on_end()
+        generation.let_go()
 
     def _watch(self) -> None:
         """End generations that wait beyond their deadline, or whose backend hangs beyond it."""
@@ -320,7 +330,7 @@ class ChatRunner:
         if generation.cancel is not None:
             generation.cancel()
         generation.deliver(DeadlineExceeded("the engine did not answer before the deadline"))
-        self._after_end()
+        self._after_end(generation)
 
 
 def check_capabilities(name: str, request: GenerateRequest, has: frozenset[Capability]) -> None:

@@ -1,119 +1,186 @@
-"""The models of one process: loaded once, warm, shared by its threads."""
+"""The models of one process: found in the catalogue, loaded when needed, shared by all threads."""
 
 from __future__ import annotations
 
 import logging
+import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from pathlib import Path
-from typing import TypeVar
+from typing import Any
 
-from apps.inference.engine.base import ChatBackend, EmbedBackend, Generation
-from apps.inference.engine.errors import ModelUnavailable
-from apps.inference.engine.openvino_chat import OpenVinoChat
-from apps.inference.engine.sentence_embed import SentenceEmbedder
+import numpy as np
+import psutil
+
+from apps.inference.engine.backends import backend_make
+from apps.inference.engine.batching import BatchRunner
+from apps.inference.engine.errors import EngineError, UnknownModel
+from apps.inference.engine.generation import ChatRunner, Generation
+from apps.inference.engine.pool import Lease, ModelPool
 from apps.inference.engine.types import (
-    ChatCounters,
-    EmbedCounters,
+    BATCH_ROLES,
+    BatchItem,
+    BatchResult,
     EmbedResult,
     EngineConfig,
     GenerateRequest,
     ModelSpec,
     Priority,
+    Role,
 )
-from apps.inference.engine.weights import weights_prepare
+from apps.inference.engine.weights import weights_locate, weights_prepare, weights_size_bytes
 
 logger = logging.getLogger(__name__)
 
-T = TypeVar("T")
-
-CHAT_BACKENDS: dict[str, Callable[[ModelSpec, Path, EngineConfig], ChatBackend]] = {"openvino-genai": OpenVinoChat}
-EMBED_BACKENDS: dict[str, Callable[[ModelSpec, Path, EngineConfig], EmbedBackend]] = {
-    "sentence-transformers": SentenceEmbedder
-}
-
-
-@dataclass(frozen=True, slots=True)
-class HostInfo:
-    """Counters of both models, and how long they took to load."""
-
-    chat_model: str
-    embedding_model: str
-    load_s: float
-    chat: ChatCounters
-    embedding: EmbedCounters
+# What models may take of the machine when INFERENCE_MEMORY_MB does not say: the database and the web process live here too.
+_MEMORY_SHARE = 0.6
+# Weights in memory, with what a runtime adds to them.
+_OVERHEAD = 1.5
+_BASE_MB = 50
 
 
 class EngineHost:
-    """One chat model and one embedding model, ready to use after `load`."""
+    """Models by name. Defaults are loaded by `load` and stay; the others come and go with use."""
 
-    def __init__(self, chat: ModelSpec, embedding: ModelSpec, config: EngineConfig) -> None:
-        self.chat_spec, self.embedding_spec = chat, embedding
-        self._config = config
-        self._chat: ChatBackend | None = None
-        self._embed: EmbedBackend | None = None
+    def __init__(self, models: Mapping[str, ModelSpec], defaults: Mapping[Role, str], config: EngineConfig) -> None:
+        self._models, self._defaults, self._config = dict(models), dict(defaults), config
+        budget = config.memory_mb or int(psutil.virtual_memory().total / 2**20 * _MEMORY_SHARE)
+        self._pool = ModelPool(budget, self._make, self._memory_mb)
+        self._lock = threading.Lock()
         self._load_s = 0.0
 
-    def load(self) -> None:
-        """Check, load and warm both models, side by side (5 to 12 s). Raises ModelUnavailable and its kinds."""
+    def load(self, roles: Sequence[Role] = ("chat", "embedding")) -> None:
+        """Check, load and warm the default models of `roles`, side by side (5 to 12 s), and keep them loaded.
+
+        Raises ModelUnavailable and its kinds: weights missing, wrong or unsafe, not enough memory.
+        """
         started = time.monotonic()
-        with ThreadPoolExecutor(2, thread_name_prefix="engine-load") as pool:
-            chat, embed = pool.submit(self._load_chat), pool.submit(self._load_embed)
-            self._chat, self._embed = chat.result(), embed.result()
+        specs = [self._spec("", role) for role in roles]
+        with ThreadPoolExecutor(len(specs), thread_name_prefix="engine-load") as executor:
+            for lease in list(executor.map(self._load_pinned, specs)):
+                lease.release()
         self._load_s = time.monotonic() - started
-        logger.info("models loaded in %.1f s: %s, %s", self._load_s, self.chat_spec.name, self.embedding_spec.name)
+        logger.info("models loaded in %.1f s: %s", self._load_s, ", ".join(spec.name for spec in specs))
 
-    def embed(self, texts: Sequence[str], *, deadline_s: float, priority: Priority = "live") -> EmbedResult:
-        """See SentenceEmbedder.embed."""
-        if self._embed is None:
-            raise ModelUnavailable("the embedding model is not loaded")
-        return self._embed.embed(texts, deadline_s=deadline_s, priority=priority)
+    def generate(
+        self, request: GenerateRequest, *, deadline_s: float, priority: Priority = "live", tenant: str = ""
+    ) -> Generation:
+        """Submit a generation. Raises UnknownModel, Overloaded, Unsupported, ModelUnavailable."""
+        began = time.monotonic()
+        lease = self._pool.acquire(self._spec(request.model, "chat"), deadline_s=deadline_s)
+        try:
+            left_s = max(0.01, deadline_s - (time.monotonic() - began))
+            generation: Generation = lease.runner.submit(request, priority=priority, tenant=tenant, deadline_s=left_s)
+        except BaseException:
+            lease.release()
+            raise
+        generation.hold(lease.release)
+        return generation
 
-    def generate(self, request: GenerateRequest, *, deadline_s: float) -> Generation:
-        """Start a generation with the loaded model. Raises Overloaded, ModelUnavailable."""
-        if self._chat is None or request.model not in ("", self.chat_spec.name):
-            raise ModelUnavailable(f"{request.model or self.chat_spec.name} is not loaded")
-        return self._chat.generate(request, deadline_s=deadline_s)
+    def run(
+        self,
+        role: Role,
+        items: Sequence[BatchItem],
+        *,
+        model: str = "",
+        deadline_s: float,
+        priority: Priority = "live",
+        tenant: str = "",
+    ) -> BatchResult:
+        """Return one value per item from the model of `role` (see BatchItem). Raises UnknownModel, Overloaded, ..."""
+        began = time.monotonic()
+        with self._pool.acquire(self._spec(model, role), deadline_s=deadline_s) as lease:
+            left_s = max(0.01, deadline_s - (time.monotonic() - began))
+            result: BatchResult = lease.runner.run(items, priority=priority, tenant=tenant, deadline_s=left_s)
+        return result
 
-    def health(self) -> dict[str, bool]:
-        """Return {model name: answers}."""
+    def embed(
+        self,
+        texts: Sequence[str],
+        *,
+        deadline_s: float,
+        priority: Priority = "live",
+        tenant: str = "",
+        model: str = "",
+    ) -> EmbedResult:
+        """Return one unit-length vector per text: float32 (n, dim)."""
+        spec = self._spec(model, "embedding")
+        if not texts:
+            return EmbedResult(np.empty((0, spec.dim), dtype=np.float32))
+        result = self.run("embedding", texts, model=model, deadline_s=deadline_s, priority=priority, tenant=tenant)
+        return EmbedResult(np.stack(result.values), result.truncated, result.tokens)
+
+    def labels(self, model: str, *, deadline_s: float) -> tuple[str, ...]:
+        """Return a classifier's labels in the order of its logits, loading it where needed."""
+        with self._pool.acquire(self._spec(model, "classifier"), deadline_s=deadline_s) as lease:
+            labels: tuple[str, ...] = lease.runner.backend.labels
+        return labels
+
+    def catalogue_changed(self, models: Mapping[str, ModelSpec], defaults: Mapping[Role, str]) -> None:
+        """Take a new catalogue: loaded models whose entry differs are replaced, without refusing a request.
+
+        An entry that does not load is logged and its old version stays.
+        """
+        with self._lock:
+            before, self._models, self._defaults = self._models, dict(models), dict(defaults)
+        for name, spec in models.items():
+            if name in before and before[name] != spec:
+                try:
+                    self._pool.replace(spec)
+                except EngineError:
+                    logger.exception("the new version of %s does not load; the old one stays", name)
+
+    def health(self, roles: Sequence[Role] = ("chat", "embedding")) -> dict[str, bool]:
+        """Return {model name: answers} of the defaults of `roles`."""
+        result = {}
+        for role in roles:
+            name = self._spec("", role).name
+            runner = self._pool.runner(name)
+            result[name] = runner is not None and runner.health()
+        return result
+
+    def info(self) -> dict[str, Any]:
+        """Return what is loaded with all counters, as plain values."""
+        models = self._pool.loaded()
         return {
-            self.chat_spec.name: self._chat is not None and self._chat.health(),
-            self.embedding_spec.name: self._embed is not None and self._embed.health(),
+            "load_s": round(self._load_s, 3),
+            "budget_mb": self._pool.budget_mb,
+            "used_mb": sum(model["memory_mb"] for model in models.values()),
+            "loads": self._pool.loads,
+            "unloads": self._pool.unloads,
+            "hits": self._pool.hits,
+            "models": models,
         }
 
-    def info(self) -> HostInfo:
-        """Return the counters of both models."""
-        return HostInfo(
-            chat_model=self.chat_spec.name,
-            embedding_model=self.embedding_spec.name,
-            load_s=self._load_s,
-            chat=self._chat.info() if self._chat else ChatCounters(),
-            embedding=self._embed.info() if self._embed else EmbedCounters(),
-        )
-
     def stop(self) -> None:
-        """End active generations as cancelled, fail waiting texts, end the chat process. Takes at most 4 s."""
-        for backend in (self._chat, self._embed):
-            if backend is not None:
-                backend.stop()
+        """End active generations, fail waiting items, end the chat processes. Takes at most 4 s a model."""
+        self._pool.stop()
 
-    def _load_chat(self) -> ChatBackend:
-        backend = _backend(CHAT_BACKENDS, self.chat_spec, self._config)
-        backend.load()
-        return backend
+    # -- inside ------------------------------------------------------------------------------------------------------
+    def _load_pinned(self, spec: ModelSpec) -> Lease:
+        return self._pool.acquire(spec, deadline_s=300, pinned=True)
 
-    def _load_embed(self) -> EmbedBackend:
-        backend = _backend(EMBED_BACKENDS, self.embedding_spec, self._config)
-        backend.load()
-        return backend
+    def _spec(self, name: str, role: Role) -> ModelSpec:
+        wanted = name or self._defaults.get(role, "")
+        spec = self._models.get(wanted)
+        if spec is None:
+            raise UnknownModel(f"there is no {role} model {name!r}" if name else f"there is no default {role} model")
+        if spec.role != role:
+            raise UnknownModel(f"{wanted} is a {spec.role} model, not a {role} model")
+        return spec
 
+    def _make(self, spec: ModelSpec) -> ChatRunner | BatchRunner:
+        config = self._config
+        remote = spec.source.startswith("remote:")
+        backend = backend_make(spec, config.data_dir if remote else weights_prepare(spec, config.data_dir), config)
+        if spec.role in BATCH_ROLES:
+            return BatchRunner(
+                spec.name, backend, budget_tokens=config.batch_tokens, max_queued=config.batch_max_queued
+            )
+        return ChatRunner(spec.name, backend, max_queued=config.chat_max_queued)
 
-def _backend(
-    table: dict[str, Callable[[ModelSpec, Path, EngineConfig], T]], spec: ModelSpec, config: EngineConfig
-) -> T:
-    if spec.backend not in table:
-        raise ModelUnavailable(f"{spec.name}: unknown backend {spec.backend!r}; known are {', '.join(table)}")
-    return table[spec.backend](spec, weights_prepare(spec, config.data_dir), config)
+    def _memory_mb(self, spec: ModelSpec) -> int:
+        """Return the entry's own figure, else an estimate from the size of its weights."""
+        if spec.memory_mb or spec.source.startswith("remote:"):
+            return spec.memory_mb
+        return _BASE_MB + int(weights_size_bytes(weights_locate(spec)) / 2**20 * _OVERHEAD)

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Role = Literal["chat", "embedding", "classifier", "reranker", "tagger", "translator", "text2text"]
+BATCH_ROLES: frozenset[Role] = frozenset(("embedding", "classifier", "reranker", "tagger", "translator", "text2text"))
 FinishReason = Literal["stop", "length", "cancelled"]
 Priority = Literal["live", "api", "batch"]
 ChatPrecision = Literal["auto", "float32"]
@@ -105,6 +106,7 @@ class EmbedResult:
 
     vectors: FloatArray
     truncated: tuple[int, ...] = ()
+    tokens: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,10 +1,18 @@
-"""What other apps may call: embeddings, generations, permits, reply streams, cancellation, the catalogue."""
+"""What other apps may call: work on texts, generations, permits, reply streams, cancellation, the catalogue."""
 
 from __future__ import annotations
 
+from apps.inference.services.batches import (
+    classify_texts,
+    embed_texts,
+    rerank_texts,
+    rewrite_texts,
+    tag_texts,
+    translate_texts,
+)
 from apps.inference.services.cancel import cancel_request, is_cancelled, stop_signal
-from apps.inference.services.embedding import embed_texts
 from apps.inference.services.generation import GenerationStream, generate_stream
+from apps.inference.services.generation_async import AsyncGeneration, generate_async
 from apps.inference.services.hub import StreamHub, Subscription, hub
 from apps.inference.services.local import (
     EngineStopping,
@@ -14,11 +22,12 @@ from apps.inference.services.local import (
     engine_stop,
     local_engine,
 )
-from apps.inference.services.models import catalogue, default_model, model_get, model_list
+from apps.inference.services.models import catalogue, default_model, model_get, model_list, model_of
 from apps.inference.services.permits import generation_permit
 from apps.inference.services.streams import EndStatus, StreamEntry, StreamWriter, stream_read_sync, text_of
 
 __all__ = [
+    "AsyncGeneration",
     "EndStatus",
     "EngineStopping",
     "GenerationStream",
@@ -28,12 +37,14 @@ __all__ = [
     "Subscription",
     "cancel_request",
     "catalogue",
+    "classify_texts",
     "default_model",
     "embed_texts",
     "engine_info",
     "engine_ready",
     "engine_start",
     "engine_stop",
+    "generate_async",
     "generate_stream",
     "generation_permit",
     "hub",
@@ -41,7 +52,12 @@ __all__ = [
     "local_engine",
     "model_get",
     "model_list",
+    "model_of",
+    "rerank_texts",
+    "rewrite_texts",
     "stop_signal",
     "stream_read_sync",
+    "tag_texts",
     "text_of",
+    "translate_texts",
 ]

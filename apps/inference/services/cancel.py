@@ -40,24 +40,23 @@ class _Poller:
 
     def __init__(self) -> None:
         self._condition = threading.Condition()
-        self._watched: dict[str, list[threading.Event]] = {}
+        self._watched: dict[str, list[Callable[[], None]]] = {}
         self._thread: threading.Thread | None = None
 
-    def watch(self, key: str) -> threading.Event:
-        event = threading.Event()
+    def watch(self, key: str, callback: Callable[[], None]) -> None:
         with self._condition:
-            self._watched.setdefault(key, []).append(event)
+            self._watched.setdefault(key, []).append(callback)
             if self._thread is None or not self._thread.is_alive():
                 self._thread = threading.Thread(target=self._run, name="cancel-poller", daemon=True)
                 self._thread.start()
             self._condition.notify()
-        return event
 
-    def unwatch(self, key: str, event: threading.Event) -> None:
+    def unwatch(self, key: str, callback: Callable[[], None]) -> None:
         with self._condition:
-            events = self._watched.get(key, [])
-            events.remove(event)
-            if not events:
+            callbacks = self._watched.get(key, [])
+            if callback in callbacks:
+                callbacks.remove(callback)
+            if not callbacks:
                 self._watched.pop(key, None)
 
     def _run(self) -> None:
@@ -78,8 +77,9 @@ class _Poller:
 
     def _set(self, key: str) -> None:
         with self._condition:
-            for event in self._watched.get(key, []):
-                event.set()
+            callbacks = list(self._watched.get(key, []))
+        for callback in callbacks:
+            callback()
 
 
 _poller = _Poller()
@@ -88,9 +88,19 @@ _poller = _Poller()
 @contextmanager
 def stop_signal(tenant_id: uuid.UUID, request_id: str) -> Iterator[Callable[[], bool]]:
     """Give a cheap function that says whether `request_id` was cancelled, for use as `should_stop`."""
-    key = _key(tenant_id, request_id)
-    event = _poller.watch(key)
+    key, event = _key(tenant_id, request_id), threading.Event()
+    _poller.watch(key, event.set)
     try:
         yield event.is_set
     finally:
-        _poller.unwatch(key, event)
+        _poller.unwatch(key, event.set)
+
+
+def on_cancel(tenant_id: uuid.UUID, request_id: str, callback: Callable[[], None]) -> Callable[[], None]:
+    """Call `callback`, perhaps more than once, when `request_id` is cancelled; the result ends the watching.
+
+    It is called on the poller's thread and must be quick.
+    """
+    key = _key(tenant_id, request_id)
+    _poller.watch(key, callback)
+    return lambda: _poller.unwatch(key, callback)

@@ -5,15 +5,17 @@ from __future__ import annotations
 import json
 import time
 import uuid
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
+from dataclasses import asdict, replace
 from typing import Any
 
 from apps.inference.engine.errors import EngineError
 from apps.inference.engine.host import EngineHost
+from apps.inference.engine.types import FinishReason
 from apps.inference.services.faults import app_error, clean_text
 from apps.inference.services.local import EngineStopping, engine_stopping, local_engine
 from apps.inference.services.rpc import RemoteCall
-from apps.inference.types import ChatMessage, GenerateRequest, GenerateStats, Piece, Priority
+from apps.inference.types import ChatMessage, GenerateRequest, GenerateStats, Piece, Priority, TokenLogprob
 
 # How often a generation that is silent looks whether it should stop.
 _POLL_S = 0.05
@@ -65,27 +67,30 @@ def generate_stream(
     Errors: Busy, DeadlineExceeded (also in the middle), Invalid "prompt_too_long", Unavailable; EngineStopping in a
             worker that shuts down.
     """
-    messages = tuple(ChatMessage(turn.role, clean_text(turn.content)) for turn in request.messages)
-    cleaned = GenerateRequest(
-        messages=messages,
-        max_tokens=request.max_tokens,
-        temperature=request.temperature,
-        top_p=request.top_p,
-        stop=request.stop,
-        seed=request.seed,
-        model=request.model,
-    )
+    cleaned = request_clean(request)
     engine = local_engine()
     if engine is not None:
-        return GenerationStream(_local(engine, cleaned, deadline_s, should_stop))
+        return GenerationStream(_local(engine, cleaned, tenant_id, deadline_s, should_stop, priority))
     return GenerationStream(_remote(cleaned, tenant_id, deadline_s, should_stop, priority))
 
 
+def request_clean(request: GenerateRequest) -> GenerateRequest:
+    """Return the request with texts that every tokenizer accepts."""
+    messages = tuple(ChatMessage(turn.role, clean_text(turn.content)) for turn in request.messages)
+    prompt = None if request.prompt is None else clean_text(request.prompt)
+    return replace(request, messages=messages, prompt=prompt)
+
+
 def _local(
-    engine: EngineHost, request: GenerateRequest, deadline_s: float, should_stop: Callable[[], bool]
+    engine: EngineHost,
+    request: GenerateRequest,
+    tenant_id: uuid.UUID,
+    deadline_s: float,
+    should_stop: Callable[[], bool],
+    priority: Priority,
 ) -> Generator[Piece, None, GenerateStats]:
     try:
-        generation = engine.generate(request, deadline_s=deadline_s)
+        generation = engine.generate(request, deadline_s=deadline_s, priority=priority, tenant=str(tenant_id))
         try:
             while generation.stats is None:
                 if should_stop():
@@ -122,37 +127,50 @@ def _remote(
                 break
             if fields is None:
                 continue
-            data: dict[str, Any] = json.loads(fields[b"d"])
             if fields[b"k"] == b"end":
-                return GenerateStats(**data)
-            first_s = first_s or time.monotonic() - began
-            tokens += data["tokens"]
-            yield Piece(fields[b"t"].decode(), data["tokens"])
-    return GenerateStats(0, tokens, first_s, time.monotonic() - began, "cancelled")
+                return stats_from(json.loads(fields[b"d"]))
+            for piece in pieces_from(json.loads(fields[b"d"])):
+                first_s = first_s or time.monotonic() - began
+                tokens += piece.tokens
+                yield piece
+    reason: FinishReason = "cancelled"
+    return GenerateStats(0, tokens, first_s, time.monotonic() - began, reason, (reason,) * request.n)
+
+
+def pieces_payload(pieces: Sequence[Piece]) -> list[list[Any]]:
+    """Return pieces as plain values."""
+    return [
+        [piece.index, piece.text, piece.tokens, [[one.text, one.logprob, one.top] for one in piece.logprobs]]
+        for piece in pieces
+    ]
+
+
+def pieces_from(items: list[list[Any]]) -> list[Piece]:
+    """Return the pieces that `pieces_payload` wrote."""
+    return [
+        Piece(
+            text,
+            tokens,
+            index,
+            tuple(TokenLogprob(token, value, tuple((other, p) for other, p in top)) for token, value, top in logprobs),
+        )
+        for index, text, tokens, logprobs in items
+    ]
+
+
+def stats_from(fields: dict[str, Any]) -> GenerateStats:
+    """Return the statistics that were written as plain values."""
+    return GenerateStats(**fields | {"finish_reasons": tuple(fields["finish_reasons"])})
 
 
 def request_payload(request: GenerateRequest) -> dict[str, Any]:
     """Return a generation request as plain values."""
-    return {
-        "kind": "generate",
-        "messages": [[turn.role, turn.content] for turn in request.messages],
-        "max_tokens": request.max_tokens,
-        "temperature": request.temperature,
-        "top_p": request.top_p,
-        "stop": list(request.stop),
-        "seed": request.seed,
-        "model": request.model,
-    }
+    return {"kind": "generate", "request": asdict(request)}
 
 
 def request_from_payload(payload: dict[str, Any]) -> GenerateRequest:
     """Return the request that `request_payload` wrote."""
-    return GenerateRequest(
-        messages=tuple(ChatMessage(role, content) for role, content in payload["messages"]),
-        max_tokens=payload["max_tokens"],
-        temperature=payload["temperature"],
-        top_p=payload["top_p"],
-        stop=tuple(payload["stop"]),
-        seed=payload["seed"],
-        model=payload["model"],
-    )
+    fields = dict(payload["request"])
+    fields["messages"] = tuple(ChatMessage(**turn) for turn in fields["messages"])
+    fields["stop"] = tuple(fields["stop"])
+    return GenerateRequest(**fields)

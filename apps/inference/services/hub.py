@@ -7,9 +7,9 @@ import inspect
 import logging
 import uuid
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeVar
 from weakref import WeakKeyDictionary
 
 from redis.exceptions import RedisError
@@ -19,6 +19,7 @@ from apps.inference.services.streams import StreamEntry, entry_parse, stream_key
 
 logger = logging.getLogger(__name__)
 
+F = TypeVar("F", bound="Follower")
 Callback = Callable[[StreamEntry], Awaitable[None] | None]
 
 # redis-py ends a read after 5 s of silence; blocking for less keeps that from being an error.
@@ -32,29 +33,47 @@ def _order(entry_id: str) -> tuple[int, int]:
     return int(milliseconds), int(sequence or 0)
 
 
-class Subscription:
-    """One follower of one stream. Entries come in order, each once, text never overlapping what came before."""
+class Follower:
+    """One reader of the raw entries of one stream, in order, each once. `callback` must not block."""
 
-    def __init__(self, owner: StreamHub, key: str, after: str, callback: Callback) -> None:
-        self._owner, self.key, self._callback = owner, key, callback
+    def __init__(self, owner: StreamHub, key: str, after: str, callback: Callable[[dict[bytes, bytes]], None]) -> None:
+        self._owner, self.key, self._raw = owner, key, callback
         self.last = after
-        self._offset: int | None = 0 if after == "0" else None
-        self._queue: deque[StreamEntry] = deque()
-        self._pump: asyncio.Task[None] | None = None
         self.closed = False
 
     def close(self) -> None:
         """Stop following; no callback starts after this."""
         self.closed = True
-        self._queue.clear()
         self._owner.discard(self)
 
-    def deliver(self, entry: StreamEntry) -> None:
+    def deliver(self, entry_id: bytes, fields: dict[bytes, bytes]) -> None:
         """Give an entry to the callback, unless it was given before."""
-        if self.closed or _order(entry.id) <= _order(self.last):
-            return
-        self.last = entry.id
-        fresh = self._fresh(entry)
+        name = entry_id.decode()
+        if not self.closed and _order(name) > _order(self.last):
+            self.last = name
+            self._take(name, fields)
+
+    def _take(self, entry_id: str, fields: dict[bytes, bytes]) -> None:
+        self._raw(fields)
+
+
+class Subscription(Follower):
+    """One follower of one reply. Text never overlaps what came before."""
+
+    def __init__(self, owner: StreamHub, key: str, after: str, callback: Callback) -> None:
+        super().__init__(owner, key, after, lambda _: None)
+        self._callback = callback
+        self._offset: int | None = 0 if after == "0" else None
+        self._queue: deque[StreamEntry] = deque()
+        self._pump: asyncio.Task[None] | None = None
+
+    def close(self) -> None:
+        """Stop following; no callback starts after this."""
+        self._queue.clear()
+        super().close()
+
+    def _take(self, entry_id: str, fields: dict[bytes, bytes]) -> None:
+        fresh = self._fresh(entry_parse(entry_id, fields))
         if fresh is None:
             return
         if self._queue or (self._pump is not None and not self._pump.done()):
@@ -104,7 +123,7 @@ class StreamHub:
     """
 
     def __init__(self) -> None:
-        self._followers: dict[str, list[Subscription]] = {}
+        self._followers: dict[str, list[Follower]] = {}
         self._last: dict[str, str] = {}
         self._joining: set[asyncio.Task[None]] = set()
         self._reader: asyncio.Task[None] | None = None
@@ -118,13 +137,19 @@ class StreamHub:
         The stream need not exist yet. `callback` runs in this event loop; a coroutine function is awaited, one entry
         at a time, without holding up other subscriptions.
         """
-        subscription = Subscription(self, stream_key(tenant_id, stream_id), after, callback)
-        task = asyncio.ensure_future(self._join(subscription))
+        return self._added(Subscription(self, stream_key(tenant_id, stream_id), after, callback))
+
+    def follow(self, tenant_id: uuid.UUID, stream_id: str, callback: Callable[[dict[bytes, bytes]], None]) -> Follower:
+        """Call `callback` with the fields of each entry of a stream that holds other things than a reply's text."""
+        return self._added(Follower(self, stream_key(tenant_id, stream_id), "0", callback))
+
+    def _added(self, follower: F) -> F:
+        task = asyncio.ensure_future(self._join(follower))
         self._joining.add(task)
         task.add_done_callback(self._joining.discard)
-        return subscription
+        return follower
 
-    def discard(self, subscription: Subscription) -> None:
+    def discard(self, subscription: Follower) -> None:
         """Forget a closed subscription."""
         followers = self._followers.get(subscription.key, [])
         if subscription in followers:
@@ -142,7 +167,7 @@ class StreamHub:
             task.cancel()
         self._reader = None
 
-    async def _join(self, subscription: Subscription) -> None:
+    async def _join(self, subscription: Follower) -> None:
         """Read what is there already, then let the common reader go on from the same entry."""
         pause_s = _RETRY_MIN_S
         while not subscription.closed:
@@ -200,11 +225,10 @@ class StreamHub:
             self._last[key] = last
         self._deliver(list(self._followers.get(key, [])), rows)
 
-    def _deliver(self, subscriptions: list[Subscription], rows: list[tuple[bytes, dict[bytes, bytes]]]) -> None:
+    def _deliver(self, followers: Sequence[Follower], rows: list[tuple[bytes, dict[bytes, bytes]]]) -> None:
         for entry_id, fields in rows:
-            entry = entry_parse(entry_id, fields)
-            for subscription in subscriptions:
-                subscription.deliver(entry)
+            for follower in followers:
+                follower.deliver(entry_id, fields)
 
 
 _hubs: WeakKeyDictionary[asyncio.AbstractEventLoop, StreamHub] = WeakKeyDictionary()

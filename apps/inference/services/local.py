@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import logging
 import threading
-from typing import cast
+from typing import Any, cast
 
 from django.conf import settings
 from redis.exceptions import RedisError
 
 from apps.core.redis import redis_client
-from apps.inference.engine.host import EngineHost, HostInfo
+from apps.inference.engine.host import EngineHost
 from apps.inference.engine.types import ChatPrecision, EmbedDtype, EngineConfig
 from apps.inference.services.faults import redis_unavailable
 from apps.inference.services.models import catalogue
@@ -41,11 +41,13 @@ def engine_config() -> EngineConfig:
     return EngineConfig(
         data_dir=settings.DATA_DIR,
         threads=settings.INFERENCE_THREADS,
-        chat_max_active=settings.INFERENCE_MAX_GENERATIONS,
+        chat_max_active=settings.INFERENCE_CHAT_SLOTS,
         chat_kv_cache_gb=settings.INFERENCE_KV_CACHE_GB,
         chat_batched_tokens=settings.INFERENCE_BATCHED_TOKENS,
         chat_precision=cast(ChatPrecision, settings.INFERENCE_CHAT_PRECISION),
         embed_dtype=cast(EmbedDtype, settings.INFERENCE_EMBED_DTYPE),
+        memory_mb=settings.INFERENCE_MEMORY_MB,
+        secret=settings.INFERENCE_SECRET,
     )
 
 
@@ -57,7 +59,7 @@ def engine_start() -> EngineHost:
     with _lock:
         if _State.host is None:
             known = catalogue()
-            host = EngineHost(known.default("chat"), known.default("embedding"), engine_config())
+            host = EngineHost(known.models, known.defaults, engine_config())
             host.load()
             _State.stopping.clear()
             _State.host = host
@@ -108,8 +110,8 @@ def engine_ready() -> list[str]:
     return list(json.loads(value)) if value else []
 
 
-def engine_info() -> HostInfo | None:
-    """Return the counters of this process's engine, or None where there is none."""
+def engine_info() -> dict[str, Any] | None:
+    """Return what this process's engine has loaded, with all counters, or None where there is none."""
     host = _State.host
     return host.info() if host is not None else None
 

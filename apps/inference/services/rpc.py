@@ -52,9 +52,16 @@ class RemoteCall:
         self.tenant_id, self.id = tenant_id, str(new_id())
         self._payload = {**payload, "priority": priority, "deadline_at": time.time() + deadline_s}
         self._deadline_s, self._priority = deadline_s, priority
-        self._answered = False
+        self.answered = False
 
     def __enter__(self) -> RemoteCall:
+        self.enter()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.leave()
+
+    def enter(self) -> None:
         """Send the request. Raises Busy (the class's queue is full) and Unavailable (no Redis)."""
         bound = settings.INFERENCE_QUEUE_BOUNDS[self._priority]
         permit_take(key=self._queue_key, member=self._member, bound=bound, deadline_s=self._deadline_s + _GRACE_S)
@@ -72,12 +79,12 @@ class RemoteCall:
         except BaseException:
             permit_free(key=self._queue_key, member=self._member)
             raise
-        return self
 
-    def __exit__(self, *_: object) -> None:
+    def leave(self) -> None:
+        """Free the queue's place; a request that is not answered is cancelled in the engine."""
         permit_free(key=self._queue_key, member=self._member)
         with suppress(RedisError, Unavailable):
-            if not self._answered:
+            if not self.answered:
                 cancel_request(self.tenant_id, self.id)
             payload = payload_key(self.tenant_id, self.id)
             redis_client().delete(payload, taken_key(payload), stream_key(self.tenant_id, self.id))
@@ -100,19 +107,19 @@ class RemoteCall:
                     raise Unavailable("A part of the answer was lost; send the request again.", retry_after_s=1.0)
                 expected += 1
                 if fields[b"k"] == b"error":
-                    self._answered = True
+                    self.answered = True
                     error = json.loads(fields[b"d"])
-                    raise app_error_from(error["code"], error["message"])
+                    raise app_error_from(error["code"], error["message"], error.get("details"))
                 if fields[b"k"] == b"end":
-                    self._answered = True
+                    self.answered = True
                 yield fields
-                if self._answered:
+                if self.answered:
                     return
             if not rows:
                 if time.monotonic() > give_up:
                     raise DeadlineExceeded(retry_after_s=RETRY_AFTER_S)
                 if time.monotonic() - quiet > 0.5:
-                    self._check_not_lost()
+                    self.check_not_lost()
                 yield None
 
     @property
@@ -123,7 +130,8 @@ class RemoteCall:
     def _member(self) -> str:
         return f"{self.tenant_id}:{self.id}"
 
-    def _check_not_lost(self) -> None:
+    def check_not_lost(self) -> None:
+        """Raise Unavailable when Redis has neither the request nor an answer any more."""
         with redis_unavailable():
             if not redis_client().exists(payload_key(self.tenant_id, self.id), stream_key(self.tenant_id, self.id)):
                 raise Unavailable("The request was lost; send it again.", retry_after_s=1.0)

@@ -93,14 +93,22 @@ class Command(BaseCommand):
         return status, rows
 
     def _warm(self) -> tuple[int, list[Row]]:
+        """Load the default models as a worker does, run each once, and say how long that took."""
         known = catalogue()
-        host = EngineHost(known.default("chat"), known.default("embedding"), engine_config())
+        host = EngineHost(known.models, known.defaults, engine_config())
         try:
             host.load()
-            rows = [_warm_chat(host), _warm_embedding(host)]
+            rows = [
+                _warm_chat(host, known.default("chat").name),
+                _warm_embedding(host, known.default("embedding").name),
+            ]
+            loaded = host.info()["models"]
         finally:
             host.stop()
-        return 0, [{**row, "load_s": round(host.info().load_s, 1)} for row in rows]
+        return 0, [
+            {**row, "load_s": round(loaded[row["name"]]["load_s"], 1), "memory_mb": loaded[row["name"]]["memory_mb"]}
+            for row in rows
+        ]
 
     def _checksum(self, source: str, revision: str) -> tuple[int, list[Row]]:
         spec = ModelSpec("checksum", "chat", "", source, revision, {}, "", 0)
@@ -121,20 +129,20 @@ def _verify_one(spec: ModelSpec) -> tuple[Row, int]:
     return row, 0
 
 
-def _warm_chat(host: EngineHost) -> Row:
+def _warm_chat(host: EngineHost, name: str) -> Row:
     request = GenerateRequest((ChatMessage("user", "Say hello."),), max_tokens=16)
     generation = host.generate(request, deadline_s=30.0)
     text = "".join(piece.text for piece in generation)
     first_s = generation.stats.first_token_s if generation.stats else 0.0
-    return {"name": host.chat_spec.name, "status": "ok", "first_ms": round(first_s * 1000), "detail": text.strip()}
+    return {"name": name, "status": "ok", "first_ms": round(first_s * 1000), "detail": text.strip()}
 
 
-def _warm_embedding(host: EngineHost) -> Row:
+def _warm_embedding(host: EngineHost, name: str) -> Row:
     began = time.monotonic()
     vectors = host.embed(["Say hello."], deadline_s=30.0).vectors
     took_ms = round((time.monotonic() - began) * 1000)
     detail = f"{vectors.shape[1]} dimensions"
-    return {"name": host.embedding_spec.name, "status": "ok", "first_ms": took_ms, "detail": detail}
+    return {"name": name, "status": "ok", "first_ms": took_ms, "detail": detail}
 
 
 def _table(rows: list[Row]) -> str:

@@ -1,0 +1,296 @@
+"""The loaded models: made on first use, kept under a memory budget, the least recently used unloaded first.
+
+A model in use is never unloaded: users hold a lease. A new version is loaded beside the old one when memory allows,
+takes over at once, and the old one goes when its last user has left.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import gc
+import logging
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from apps.inference.engine.errors import EngineError, ModelUnavailable, NotEnoughMemory, Overloaded
+from apps.inference.engine.types import ModelSpec
+
+logger = logging.getLogger(__name__)
+
+# A model that did not load is not tried again at once: each try may take many seconds.
+_RETRY_FAILED_S = 10.0
+
+
+class Runner(Protocol):
+    """What the pool keeps: a ChatRunner or a BatchRunner."""
+
+    def load(self) -> None: ...
+
+    def stop(self) -> None: ...
+
+    def info(self) -> dict[str, Any]: ...
+
+
+@dataclass(eq=False, slots=True)
+class _Entry:
+    spec: ModelSpec
+    memory_mb: int
+    pinned: bool
+    runner: Any = None
+    state: str = "loading"
+    leases: int = 0
+    used: float = field(default_factory=time.monotonic)
+    load_s: float = 0.0
+
+
+class Lease:
+    """The right to use a model; `release` gives it back, once."""
+
+    def __init__(self, pool: ModelPool, entry: _Entry) -> None:
+        self._pool, self._entry = pool, entry
+        self._lock = threading.Lock()
+        self._held = True
+
+    @property
+    def runner(self) -> Any:
+        """The model's runner."""
+        return self._entry.runner
+
+    def release(self) -> None:
+        """Give the lease back; a second call does nothing."""
+        with self._lock:
+            held, self._held = self._held, False
+        if held:
+            self._pool.release(self._entry)
+
+    def __enter__(self) -> Lease:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.release()
+
+
+class ModelPool:
+    """Loads and unloads models. Thread-safe."""
+
+    def __init__(
+        self, budget_mb: int, make: Callable[[ModelSpec], Runner], memory_mb: Callable[[ModelSpec], int]
+    ) -> None:
+        self.budget_mb = budget_mb
+        self._make, self._memory_of = make, memory_mb
+        self._changed = threading.Condition()
+        self._entries: dict[str, _Entry] = {}
+        self._draining: list[_Entry] = []
+        self._failed: dict[str, tuple[float, ModelSpec, EngineError]] = {}
+        self._stopping = False
+        self.loads = self.unloads = self.hits = 0
+
+    def acquire(self, spec: ModelSpec, *, deadline_s: float, pinned: bool = False) -> Lease:
+        """Return a lease on the loaded model, loading it first where needed.
+
+        Errors: NotEnoughMemory (larger than the budget), Overloaded (no memory came free before the deadline: every
+                loaded model is in use), ModelUnavailable and its kinds (it does not load).
+        """
+        give_up = time.monotonic() + deadline_s
+        with self._changed:
+            while True:
+                if self._stopping:
+                    raise ModelUnavailable("the engine is stopping")
+                entry = self._entries.get(spec.name)
+                if entry is not None and entry.state == "ready":
+                    entry.leases += 1
+                    entry.used = time.monotonic()
+                    self.hits += 1
+                    return Lease(self, entry)
+                if entry is None:
+                    self._check_failed(spec)
+                    entry = self._reserve(spec, pinned=pinned)
+                    if entry is not None:
+                        break
+                left = give_up - time.monotonic()
+                if left <= 0 or not self._changed.wait(left):
+                    raise Overloaded(f"no memory came free for {spec.name}: every loaded model is in use")
+        self._load(entry)
+        return self.acquire(spec, deadline_s=max(0.1, give_up - time.monotonic()))
+
+    def replace(self, spec: ModelSpec, *, deadline_s: float = 300.0) -> None:
+        """Put a new version in the place of the loaded model of that name; does nothing when it is not loaded.
+
+        Both are loaded for a moment when memory allows, and no request is refused. Where it does not, the old version
+        is let go first and requests wait for the new one. Raises what `acquire` raises; then the old one stays.
+        """
+        with self._changed:
+            old = self._entries.get(spec.name)
+            if old is None or old.state != "ready" or old.spec == spec:
+                return
+        needed = self._check_size(spec)
+        fresh = _Entry(spec, needed, old.pinned)
+        with self._changed:
+            beside = self._make_room(needed, keep=old)
+            if beside:
+                self._draining.append(fresh)  # counted in the budget while it loads
+            else:
+                del self._entries[spec.name]
+                self._retire(old)
+        if not beside:
+            self.acquire(spec, deadline_s=deadline_s, pinned=old.pinned).release()
+            return
+        try:
+            self._start(fresh)
+        except EngineError:
+            with self._changed:
+                self._draining.remove(fresh)
+            raise
+        with self._changed:
+            self._draining.remove(fresh)
+            self._entries[spec.name] = fresh
+            self._retire(old)
+            self._changed.notify_all()
+        logger.info("%s was replaced by its revision %s", spec.name, spec.revision)
+
+    def release(self, entry: _Entry) -> None:
+        """Give one lease back (see Lease)."""
+        with self._changed:
+            entry.leases -= 1
+            entry.used = time.monotonic()
+            if entry.state == "draining" and not entry.leases:
+                self._unload(entry)
+            self._changed.notify_all()
+
+    def loaded(self) -> dict[str, dict[str, Any]]:
+        """Return {name: state, revision, memory, leases, counters} of what is loaded or loading."""
+        with self._changed:
+            entries = list(self._entries.values())
+        return {
+            entry.spec.name: {
+                "role": entry.spec.role,
+                "backend": entry.spec.backend,
+                "revision": entry.spec.revision,
+                "state": entry.state,
+                "memory_mb": entry.memory_mb,
+                "pinned": entry.pinned,
+                "leases": entry.leases,
+                "load_s": round(entry.load_s, 3),
+                **(entry.runner.info() if entry.state == "ready" else {}),
+            }
+            for entry in entries
+        }
+
+    def runner(self, name: str) -> Any | None:
+        """Return the runner of a loaded model without a lease, for looking only."""
+        with self._changed:
+            entry = self._entries.get(name)
+            return entry.runner if entry is not None and entry.state == "ready" else None
+
+    def stop(self) -> None:
+        """Stop every model."""
+        with self._changed:
+            self._stopping = True
+            entries = [*self._entries.values(), *self._draining]
+            self._entries.clear()
+            self._draining.clear()
+            self._changed.notify_all()
+        for entry in entries:
+            if entry.runner is not None:
+                entry.runner.stop()
+
+    # -- inside, all but _load and _start under the lock -------------------------------------------------------------
+    def _check_failed(self, spec: ModelSpec) -> None:
+        failed = self._failed.get(spec.name)
+        if failed is not None and failed[1] == spec and time.monotonic() < failed[0]:
+            raise failed[2]
+
+    def _check_size(self, spec: ModelSpec) -> int:
+        needed = self._memory_of(spec)
+        if needed > self.budget_mb:
+            raise NotEnoughMemory(
+                f"{spec.name} needs {needed} MB, models may take {self.budget_mb} MB; "
+                "raise INFERENCE_MEMORY_MB or choose a smaller model"
+            )
+        return needed
+
+    def _reserve(self, spec: ModelSpec, *, pinned: bool) -> _Entry | None:
+        """Return a new entry with its memory set aside, or None when nothing can be unloaded for it now."""
+        needed = self._check_size(spec)
+        if not self._make_room(needed):
+            return None
+        entry = _Entry(spec, needed, pinned)
+        self._entries[spec.name] = entry
+        return entry
+
+    def _make_room(self, needed: int, keep: _Entry | None = None) -> bool:
+        """Unload idle models, the least recently used first, until `needed` fits. False: not possible now."""
+        idle = [
+            entry
+            for entry in self._entries.values()
+            if entry.state == "ready" and not entry.leases and not entry.pinned and entry is not keep
+        ]
+        idle.sort(key=lambda entry: entry.used)
+        free = self.budget_mb - sum(entry.memory_mb for entry in [*self._entries.values(), *self._draining])
+        chosen = []
+        while free < needed and idle:
+            chosen.append(idle.pop(0))
+            free += chosen[-1].memory_mb
+        if free < needed:
+            return False
+        for entry in chosen:
+            logger.info("%s is unloaded to make room", entry.spec.name)
+            del self._entries[entry.spec.name]
+            self._retire(entry)
+        return True
+
+    def _retire(self, entry: _Entry) -> None:
+        entry.state = "draining"
+        self._draining.append(entry)
+        if not entry.leases:
+            self._unload(entry)
+
+    def _unload(self, entry: _Entry) -> None:
+        self._draining.remove(entry)
+        self.unloads += 1
+        runner, entry.runner = entry.runner, None
+        runner.stop()
+        del runner
+        gc.collect()
+        _give_memory_back()
+
+    def _load(self, entry: _Entry) -> None:
+        name = entry.spec.name
+        try:
+            self._start(entry)
+        except EngineError as error:
+            with self._changed:
+                self._entries.pop(name, None)
+                self._failed[name] = (time.monotonic() + _RETRY_FAILED_S, entry.spec, error)
+                self._changed.notify_all()
+            raise
+        with self._changed:
+            entry.state = "ready"
+            self._failed.pop(name, None)
+            self._changed.notify_all()
+
+    def _start(self, entry: _Entry) -> None:
+        began = time.monotonic()
+        try:
+            runner = self._make(entry.spec)
+            runner.load()
+        except EngineError:
+            raise
+        except Exception as error:
+            # A library's own error must not leave callers waiting for a model that is never ready.
+            raise ModelUnavailable(f"{entry.spec.name} did not load: {error}") from error
+        entry.runner, entry.load_s = runner, time.monotonic() - began
+        entry.state = "ready"
+        self.loads += 1
+        logger.info("%s loaded in %.1f s", entry.spec.name, entry.load_s)
+
+
+def _give_memory_back() -> None:
+    """Ask glibc to return freed pages, which it otherwise keeps for a process that may never need them again."""
+    try:
+        ctypes.CDLL("libc.so.6").malloc_trim(0)
+    except OSError:
+        logger.debug("this system's C library has no malloc_trim")
