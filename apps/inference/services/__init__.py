@@ -24,6 +24,7 @@ from apps.inference.services.local import (
 )
 from apps.inference.services.models import catalogue, default_model, model_get, model_list, model_of
 from apps.inference.services.permits import generation_permit
+from apps.inference.services.stats import engine_history, engine_stats
 from apps.inference.services.streams import EndStatus, StreamEntry, StreamWriter, stream_read_sync, text_of
 
 __all__ = [
@@ -40,9 +41,11 @@ __all__ = [
     "classify_texts",
     "default_model",
     "embed_texts",
+    "engine_history",
     "engine_info",
     "engine_ready",
     "engine_start",
+    "engine_stats",
     "engine_stop",
     "generate_async",
     "generate_stream",

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import json
 import logging
+import os
+import socket
 import threading
+import time
 from typing import Any, cast
 
 from django.conf import settings
 from redis.exceptions import RedisError
 
 from apps.core.redis import redis_client
+from apps.inference.engine.errors import ModelUnavailable
 from apps.inference.engine.host import EngineHost
 from apps.inference.engine.types import ChatPrecision, EmbedDtype, EngineConfig
 from apps.inference.services.faults import redis_unavailable
 from apps.inference.services.models import catalogue
+from apps.inference.services.stats import STATS_EVERY_S, stats_publish
 
 logger = logging.getLogger(__name__)
 
@@ -117,12 +122,25 @@ def engine_info() -> dict[str, Any] | None:
 
 
 def _heartbeat(host: EngineHost) -> None:
+    """Say every second what the engine does, and every 3 s which models answer; take a changed catalogue."""
+    worker, seen, next_ready = f"{socket.gethostname()}:{os.getpid()}", catalogue(), 0.0
     while True:
         try:
-            health = host.health()
-            if all(health.values()) and _State.host is host:
-                redis_client().set(READY_KEY, json.dumps(sorted(health)), ex=READY_TTL_S)
+            if time.monotonic() >= next_ready:
+                next_ready = time.monotonic() + READY_EVERY_S
+                health = host.health()
+                if all(health.values()) and _State.host is host:
+                    redis_client().set(READY_KEY, json.dumps(sorted(health)), ex=READY_TTL_S)
+            stats_publish(worker, host.info())
         except RedisError:
             logger.debug("Redis is away; /readyz says so by itself")
-        if _State.stopping.wait(READY_EVERY_S):
+        try:
+            current = catalogue()
+            if current is not seen:
+                seen = current
+                host.catalogue_changed(current.models, current.defaults)
+        except ModelUnavailable:
+            # A file that is being edited is not the installation's end: what is loaded stays.
+            logger.exception("the catalogue has changed and cannot be read")
+        if _State.stopping.wait(STATS_EVERY_S):
             return
