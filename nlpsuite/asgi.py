@@ -17,6 +17,8 @@ from django.urls import path
 
 from apps.core.boot import boot_check
 from apps.inbox.consumers import StaffConsumer
+from apps.integrations.openai.errors import refusal_body as openai_refusal
+from apps.integrations.tei.errors import refusal_body as tei_refusal
 from apps.knowledge.uploads import BodyLimit
 from apps.widget.consumers import VisitorConsumer
 
@@ -26,7 +28,11 @@ with ThreadPoolExecutor(1) as pool:
 
 application = ProtocolTypeRouter(
     {
-        "http": BodyLimit(_http, upload_paths=("/api/v1/knowledge/sources", "/knowledge/add")),
+        "http": BodyLimit(
+            _http,
+            upload_paths=("/api/v1/knowledge/sources", "/knowledge/add"),
+            shapes={"/v1/": openai_refusal, "/tei": tei_refusal},
+        ),
         "websocket": SessionMiddlewareStack(
             URLRouter([path("ws/widget", VisitorConsumer.as_asgi()), path("ws/inbox", StaffConsumer.as_asgi())])
         ),

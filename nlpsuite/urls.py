@@ -16,5 +16,6 @@ urlpatterns = [
     path("i18n/", include("django.conf.urls.i18n")),
     path("knowledge/", include("apps.knowledge.urls")),
     path("inbox/", include("apps.inbox.urls")),
+    path("", include("apps.integrations.urls")),
     path("", include("apps.widget.urls")),
 ]

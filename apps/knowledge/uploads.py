@@ -6,6 +6,7 @@ import asyncio
 import json
 import time
 import uuid
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from django.conf import settings
@@ -40,6 +41,10 @@ class BoundedUploadHandler(FileUploadHandler):
         return None
 
 
+# Status, code and message -> JSON body.
+RefusalShape = Callable[[int, str, str], dict[str, Any]]
+
+
 class BodyTooLarge(Exception):
     """The body passed its bound."""
 
@@ -53,7 +58,7 @@ class BodyLimit:
 
     `upload_paths` may send KNOWLEDGE_MAX_REQUEST_BYTES and a little for the form around the files, all others
     `DATA_UPLOAD_MAX_MEMORY_SIZE`. A body that after 15 s has come at less than 1 KiB/s is given up. Answers 413 and 408
-    in the shape of the API's errors.
+    in the shape of the API's errors, or below the paths of `shapes` in what is made there of status, code and message.
     """
 
     grace_s = 15.0
@@ -61,8 +66,10 @@ class BodyLimit:
     idle_s = 20.0
     form_bytes = 1024 * 1024
 
-    def __init__(self, app: Any, *, upload_paths: tuple[str, ...]) -> None:
-        self._app, self._upload_paths = app, upload_paths
+    def __init__(
+        self, app: Any, *, upload_paths: tuple[str, ...], shapes: Mapping[str, RefusalShape] | None = None
+    ) -> None:
+        self._app, self._upload_paths, self._shapes = app, upload_paths, shapes or {}
 
     async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
         if scope["type"] != "http":
@@ -80,7 +87,10 @@ class BodyLimit:
             await self._app(scope, bounded, sending)
         except (BodyTooLarge, BodyTooSlow) as error:
             if not started:
-                await _refuse(send, error)
+                shape = next(
+                    (made for path, made in self._shapes.items() if scope["path"].startswith(path)), _api_shape
+                )
+                await _refuse(send, error, shape)
 
     def _bounded(self, scope: dict[str, Any], receive: Any) -> Any:
         upload = scope["path"].startswith(self._upload_paths)
@@ -111,14 +121,20 @@ class BodyLimit:
         return receiving
 
 
-async def _refuse(send: Any, error: Exception) -> None:
+def _api_shape(status: int, code: str, message: str) -> dict[str, Any]:
+    return {"error": {"code": code, "message": message, "request_id": uuid.uuid4().hex}}
+
+
+async def _refuse(send: Any, error: Exception, shape: RefusalShape) -> None:
     large = isinstance(error, BodyTooLarge)
-    code, message = ("too_large", "The body is too large.") if large else ("too_slow", "The body came too slowly.")
-    body = json.dumps({"error": {"code": code, "message": message, "request_id": uuid.uuid4().hex}}).encode()
+    status, code, message = (
+        (413, "too_large", "The body is too large.") if large else (408, "too_slow", "The body came too slowly.")
+    )
+    body = json.dumps(shape(status, code, message)).encode()
     headers = [
         (b"content-type", b"application/json"),
         (b"content-length", b"%d" % len(body)),
         (b"connection", b"close"),
     ]
-    await send({"type": "http.response.start", "status": 413 if large else 408, "headers": headers})
+    await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body})

@@ -51,4 +51,10 @@ SETTINGS: dict[str, SettingSpec] = {
     "handoff_after_abstentions": SettingSpec(2, "Abstentions in a row after which the bot hands over.", _whole(1, 10)),
     "max_active_replies": SettingSpec(8, "Bot replies that may be queued or running at once.", _whole(1, 256)),
     "requests_per_minute": SettingSpec(6000, "API requests a minute, over all keys.", _whole(1, 1_000_000)),
+    "max_concurrent_calls": SettingSpec(
+        128, "Calls of the model routes (/v1, /tei) that may run at once, over all keys.", _whole(1, 1024)
+    ),
+    "tokens_per_day": SettingSpec(
+        100_000_000, "Tokens, read and written, that the model routes may use in a day (UTC).", _whole(1, 10**12)
+    ),
 }

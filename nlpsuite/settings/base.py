@@ -8,11 +8,13 @@ from nlpsuite.settings import env
 from nlpsuite.settings.parts.auth import *
 from nlpsuite.settings.parts.database import *
 from nlpsuite.settings.parts.inference import *
+from nlpsuite.settings.parts.integrations import *
 from nlpsuite.settings.parts.knowledge import *
 from nlpsuite.settings.parts.logs import *
 from nlpsuite.settings.parts.redis import *
 from nlpsuite.settings.parts.security import *
 
+VERSION = "0.1.0"
 BASE_DIR = env.BASE_DIR
 DATA_DIR = env.DATA_DIR
 DEBUG = env.env_bool("DEBUG")
@@ -46,6 +48,7 @@ INSTALLED_APPS = [
     "apps.assistant",
     "apps.widget",
     "apps.inbox",
+    "apps.integrations",
 ]
 MIDDLEWARE = [
     "nlpsuite.middleware.RequestIdMiddleware",
