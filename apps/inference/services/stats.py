@@ -45,7 +45,8 @@ def stats_publish(worker: str, info: dict[str, Any]) -> None:
 def engine_stats() -> dict[str, dict[str, Any]]:
     """Return {worker: its last counters} of the workers of the last 10 s. Raises Unavailable without Redis."""
     with redis_unavailable():
-        workers = [name.decode() for name in redis_client().zrange(_WORKERS_KEY, 0, -1)]
+        names: Any = redis_client().zrange(_WORKERS_KEY, 0, -1)
+        workers = [name.decode() for name in names]
         values = redis_client().mget([_key(worker) for worker in workers]) if workers else []
     return {worker: json.loads(value) for worker, value in zip(workers, values, strict=True) if value is not None}
 
