@@ -7,6 +7,7 @@ import os
 import secrets
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -15,9 +16,9 @@ from django.conf import settings
 from django.core.files import File
 from django.db import transaction
 
-from apps.accounts.services import api_key_create, member_create
+from apps.accounts.services import api_key_create, member_create, operator_set
 from apps.conversations.services import inbox_create
-from apps.core.errors import Unavailable
+from apps.core.errors import NotFound, Unavailable
 from apps.inference.services import default_model, engine_ready
 from apps.knowledge.selectors import source_get, sources_list
 from apps.knowledge.services import source_create_from_files, source_create_from_text
@@ -50,6 +51,11 @@ def demo_seed(*, say: Callable[[str], Any]) -> None:
             part["base_url"] = BASE_URL
             part["chat_model"] = default_model("chat").name
             part["embedding_model"] = default_model("embedding").name
+        if "operator" not in body:
+            # Once: where the right was taken away since, it stays away.
+            body["operator"] = body["owner"]["email"]
+            with suppress(NotFound):
+                operator_set(email=body["operator"])
         if body.get("seeding"):
             _wait_models(say)
             _ingest_guide(UUID(body["organization_id"]), say)

@@ -41,6 +41,11 @@ class User(UuidModel, AbstractUser):
     REQUIRED_FIELDS: ClassVar[list[str]] = []
     objects = UserManager()  # type: ignore[assignment,misc]
 
+    @property
+    def is_operator(self) -> bool:
+        """Whether this account may look after the installation; it says nothing of any organisation."""
+        return self.is_active and self.is_staff
+
     def get_full_name(self) -> str:
         return self.name or self.email
 

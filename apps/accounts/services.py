@@ -80,6 +80,12 @@ def member_remove(*, tenant_id: uuid.UUID, user_id: object, actor: str) -> None:
         audit_record(action="member.removed", actor=actor, target=str(row.user_id), data={"role": row.role})
 
 
+def operator_set(*, email: str, operator: bool = True) -> None:
+    """Make an account an operator of the installation, or end that. Raises NotFound. Only commands call this."""
+    if not User.objects.filter(email=email.lower()).update(is_staff=operator):
+        raise NotFound("There is no account with this address.")
+
+
 def api_key_create(
     *, tenant_id: uuid.UUID, name: str, scopes: Sequence[str] = SCOPES, actor: str = ""
 ) -> tuple[ApiKey, str]:

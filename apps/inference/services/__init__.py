@@ -24,6 +24,7 @@ from apps.inference.services.local import (
 )
 from apps.inference.services.models import catalogue, default_model, model_get, model_list, model_of
 from apps.inference.services.permits import generation_permit
+from apps.inference.services.startup import start_failure, start_failure_clear, start_failure_note
 from apps.inference.services.stats import engine_history, engine_stats
 from apps.inference.services.streams import EndStatus, StreamEntry, StreamWriter, stream_read_sync, text_of
 
@@ -58,6 +59,9 @@ __all__ = [
     "model_of",
     "rerank_texts",
     "rewrite_texts",
+    "start_failure",
+    "start_failure_clear",
+    "start_failure_note",
     "stop_signal",
     "stream_read_sync",
     "tag_texts",
