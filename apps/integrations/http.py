@@ -35,6 +35,7 @@ UNREAD_S = 5.0
 
 class MethodNotAllowed(AppError):
     code, status, default_message = "method_not_allowed", 405, "The route does not take this method."
+    allowed: tuple[str, ...] = ()
 
 
 def bearer(request: HttpRequest) -> str:
@@ -99,6 +100,8 @@ def refusal(shape: ErrorShape, error: AppError) -> HttpResponse:
     response = json_response(body, status=status)
     if error.retry_after_s is not None or status in {429, 503}:
         response.headers["Retry-After"] = str(max(1, math.ceil(error.retry_after_s or 2)))
+    if isinstance(error, MethodNotAllowed):
+        response.headers["Allow"] = ", ".join(error.allowed)
     if status == 401:
         response.headers["WWW-Authenticate"] = "Bearer"
     return response
@@ -119,7 +122,9 @@ def endpoint(shape: ErrorShape, *methods: str) -> Callable[[Callable[..., Any]],
     def decorate(view: Callable[..., Any]) -> Callable[..., Any]:
         def check(request: HttpRequest) -> None:
             if request.method not in methods:
-                raise MethodNotAllowed(f"Not allowed to {request.method} on {request.path}.")
+                error = MethodNotAllowed(f"Not allowed to {request.method} on {request.path}.")
+                error.allowed = methods
+                raise error
 
         async def asynchronous(request: HttpRequest, **kwargs: Any) -> HttpResponseBase:
             try:
@@ -162,7 +167,20 @@ async def kept(work: Awaitable[Made], undo: Callable[[Made], Awaitable[None]]) -
         return await asyncio.shield(making)
     except asyncio.CancelledError:
         with suppress(AppError):
-            await undo(await making)
+            await finished(undo(await making))
+        raise
+
+
+async def finished(work: Awaitable[None]) -> None:
+    """Await `work` to its end, also when the caller is cancelled in the middle.
+
+    A client that closes its connection as soon as it has read the end cancels just what cleans up behind it.
+    """
+    task = asyncio.ensure_future(work)
+    try:
+        await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await task
         raise
 
 
@@ -196,6 +214,9 @@ class EventStream:
         self._released = True
         if self._unread is not None:
             self._unread.cancel()
+        await finished(self._end())
+
+    async def _end(self) -> None:
         try:
             await self._events.aclose()
         finally:

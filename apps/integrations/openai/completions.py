@@ -10,7 +10,7 @@ from django.conf import settings
 from django.http.response import HttpResponseBase
 
 from apps.inference.types import GenerateRequest, Piece
-from apps.integrations.http import EventResponse, EventStream, json_response, known_error
+from apps.integrations.http import EventResponse, EventStream, finished, json_response, known_error
 from apps.integrations.openai.errors import error_body
 from apps.integrations.openai.generations import Generations
 from apps.integrations.openai.shapes import DONE, PING, Choice, Shape
@@ -37,7 +37,7 @@ async def complete_whole(admission: Admission, requests: list[GenerateRequest], 
             choice.finish_reason = reason
         return json_response(shape.whole(choices, generations.prompt_tokens, generations.completion_tokens))
     finally:
-        await _settle(admission, generations)
+        await finished(_settle(admission, generations))
 
 
 async def complete_stream(admission: Admission, requests: list[GenerateRequest], shape: Shape) -> HttpResponseBase:
@@ -52,7 +52,7 @@ async def complete_stream(admission: Admission, requests: list[GenerateRequest],
         events = aiter(generations)
         first = await anext(events, _NOTHING)
     except BaseException:
-        await _settle(admission, generations)
+        await finished(_settle(admission, generations))
         raise
 
     async def release() -> None:

@@ -134,6 +134,9 @@ def _model(info: ModelInfo) -> dict[str, Any]:
         "backend": info.backend,
         "default": info.is_default,
         "max_model_len": info.max_tokens,
+        "capabilities": list(info.capabilities),
+        "adapters": list(info.adapters),
+        "labels": list(info.labels),
         "dimensions": info.dim or None,
         "licence": info.licence,
     }
