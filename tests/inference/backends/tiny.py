@@ -1,0 +1,101 @@
+"""Tiny random models as transformers folders, built in a fraction of a second and seeded."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import torch
+import transformers
+from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
+
+from apps.inference.engine.types import EngineConfig, ModelSpec, Role
+from apps.inference.engine.weights import weights_digests
+
+TEXTS = (
+    "Barack Obama visited Berlin in July.",
+    "I love this phone, the battery is great!",
+    "The delivery was late and nobody answered the phone.",
+    "Angela Merkel met him at the office of Siemens in Munich on Monday morning.",
+    "ok",
+    "It does what it says. Nothing special, but the price is fair.",
+    "My order number is 12345 and I would like to return the shoes.",
+    "How are you today?",
+)
+# Inputs that break sloppy code. The callers replace lone surrogates before the engine.
+ODD_TEXTS = (
+    "",
+    " ",
+    "\n\t \r\n",
+    "\0",
+    "a\0b",
+    "😀👩‍👩‍👧‍👦",
+    "مرحبا بالعالم",
+    "‮gnirts desrever‬",
+    "图书馆在哪里",
+    "e\u0301\u0327" * 20,
+    "[CLS] [SEP] <s> </s> <pad> <|im_end|>",
+    "x" * 5000,
+    "\ufeff\u200b\ufffd",
+)
+LINE_OF_A_MEGABYTE = "Barack Obama visited Berlin. " * 36_158
+
+
+def spec_of(folder: Path, role: Role, backend: str = "transformers", **changes: Any) -> ModelSpec:
+    """Return a catalogue entry for a folder, with the digests that it has now."""
+    base = ModelSpec("tiny", role, backend, f"path:{folder}", "1", weights_digests(folder), "none", 0)
+    return dataclasses.replace(base, **changes)
+
+
+def config_of(data_dir: Path) -> EngineConfig:
+    return EngineConfig(data_dir)
+
+
+def word_tokenizer(folder: Path) -> Any:
+    """A WordPiece tokenizer of about 400 pieces, as BERT has it."""
+    tokenizer = Tokenizer(models.WordPiece(unk_token="[UNK]"))
+    tokenizer.normalizer = normalizers.BertNormalizer(lowercase=False)
+    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    tokenizer.decoder = decoders.WordPiece()
+    special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+    tokenizer.train_from_iterator(TEXTS, trainers.WordPieceTrainer(vocab_size=400, special_tokens=special))
+    tokenizer.post_processor = processors.TemplateProcessing(
+        "[CLS] $A [SEP]", "[CLS] $A [SEP] $B:1 [SEP]:1", [("[CLS]", 2), ("[SEP]", 3)]
+    )
+    wrapped = transformers.BertTokenizerFast(tokenizer_object=tokenizer, model_max_length=64)
+    wrapped.save_pretrained(folder)
+    return wrapped
+
+
+def _bert_config(tokenizer: Any, labels: tuple[str, ...]) -> Any:
+    return transformers.BertConfig(
+        vocab_size=len(tokenizer),
+        hidden_size=32,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        intermediate_size=64,
+        max_position_embeddings=64,
+        initializer_range=0.5,
+        id2label=dict(enumerate(labels)),
+        label2id={label: index for index, label in enumerate(labels)},
+    )
+
+
+def _saved(model: Any, folder: Path) -> Any:
+    # save_pretrained writes safetensors only.
+    model.eval().save_pretrained(folder)
+    return folder
+
+
+def classifier(folder: Path, labels: tuple[str, ...] = ("negative", "neutral", "positive"), **config: Any) -> Path:
+    torch.manual_seed(1)
+    settings = _bert_config(word_tokenizer(folder), labels)
+    settings.update(config)
+    return _saved(transformers.BertForSequenceClassification(settings), folder)
+
+
+def tagger(folder: Path) -> Path:
+    torch.manual_seed(2)
+    labels = ("O", "B-PER", "I-PER", "B-LOC", "I-LOC")
+    return _saved(transformers.BertForTokenClassification(_bert_config(word_tokenizer(folder), labels)), folder)
