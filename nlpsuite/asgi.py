@@ -21,6 +21,7 @@ from apps.integrations.openai.errors import refusal_body as openai_refusal
 from apps.integrations.tei.errors import refusal_body as tei_refusal
 from apps.knowledge.uploads import BodyLimit
 from apps.widget.consumers import VisitorConsumer
+from nlpsuite.metrics.web import SocketCount
 
 # In a thread: servers import this module inside their event loop.
 with ThreadPoolExecutor(1) as pool:
@@ -33,8 +34,10 @@ application = ProtocolTypeRouter(
             upload_paths=("/api/v1/knowledge/sources", "/knowledge/add"),
             shapes={"/v1/": openai_refusal, "/tei": tei_refusal},
         ),
-        "websocket": SessionMiddlewareStack(
-            URLRouter([path("ws/widget", VisitorConsumer.as_asgi()), path("ws/inbox", StaffConsumer.as_asgi())])
+        "websocket": SocketCount(
+            SessionMiddlewareStack(
+                URLRouter([path("ws/widget", VisitorConsumer.as_asgi()), path("ws/inbox", StaffConsumer.as_asgi())])
+            )
         ),
     }
 )

@@ -1,14 +1,9 @@
-"""Liveness, readiness and metrics."""
+"""Liveness and readiness."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor, wait
-
-import prometheus_client
-import structlog
 from django.db import Error, connection
-from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.http import HttpRequest, JsonResponse
 from django.views.decorators.http import require_GET
 from psycopg_pool import PoolTimeout
 from redis.exceptions import RedisError
@@ -16,8 +11,7 @@ from redis.exceptions import RedisError
 from apps.core.errors import Unavailable
 from apps.core.redis import redis_client
 from apps.inference.services import engine_ready
-
-log = structlog.get_logger(__name__)
+from nlpsuite.looks import Looks
 
 
 @require_GET
@@ -47,29 +41,18 @@ def _queues() -> list[str]:
     return [name for name, value in zip(names, alive, strict=True) if value is None] + models
 
 
-# A part that hangs must hang neither the answer nor the look at the other parts; what waits behind it is cancelled.
-_CHECKS: dict[str, Callable[[], list[str]]] = {"database": _database, "redis": _queues}
-_pools = {name: ThreadPoolExecutor(2, thread_name_prefix=f"ready-{name}") for name in _CHECKS}
-CHECK_TIMEOUT_S = 4.0
+# A part that hangs must hang neither the answer nor the look at the other parts.
+_looks = Looks("ready", {"database": _database, "redis": _queues}, timeout_s=4.0)
 
 
 @require_GET
 def readyz(request: HttpRequest) -> JsonResponse:
     """200 when database, Redis, a worker of each queue and the default models answer; 503 names what does not."""
-    running = {name: _pools[name].submit(check) for name, check in _CHECKS.items()}
-    wait(running.values(), timeout=CHECK_TIMEOUT_S)
     missing: list[str] = []
-    for name, future in running.items():
-        missing += future.result() if future.done() else [name]
-        future.cancel()
+    for name, found in _looks.run().items():
+        missing += [name] if found is None else found
     if missing:
         response = JsonResponse({"status": "unavailable", "missing": missing}, status=503)
         response.headers["Retry-After"] = "2"
         return response
     return JsonResponse({"status": "ready"})
-
-
-@require_GET
-def metrics(request: HttpRequest) -> HttpResponse:
-    """Prometheus text of this process."""
-    return HttpResponse(prometheus_client.generate_latest(), content_type=prometheus_client.CONTENT_TYPE_LATEST)

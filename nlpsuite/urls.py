@@ -6,16 +6,18 @@ from django.urls import include, path
 
 from nlpsuite import health
 from nlpsuite.api import api
+from nlpsuite.metrics.views import metrics
 
 urlpatterns = [
     path("healthz", health.healthz),
     path("readyz", health.readyz),
-    path("metrics", health.metrics),
+    path("metrics", metrics),
     path("api/v1/", api.urls),
     path("accounts/", include("allauth.account.urls")),
     path("i18n/", include("django.conf.urls.i18n")),
     path("knowledge/", include("apps.knowledge.urls")),
     path("inbox/", include("apps.inbox.urls")),
+    path("operations/", include("apps.inference.urls")),
     path("", include("apps.integrations.urls")),
     path("", include("apps.widget.urls")),
 ]

@@ -189,8 +189,9 @@ def _first_token_p95(stats: Mapping[str, Any], histories: Mapping[str, Sequence[
 
 
 def _worker(name: str, snapshot: Mapping[str, Any], now: float) -> dict[str, Any]:
-    fields = ("used_mb", "budget_mb", "loads", "unloads", "hits")
-    return {"name": name, "age_s": round(max(0.0, now - snapshot["at"]), 1), **{key: snapshot[key] for key in fields}}
+    fields = ("used_mb", "budget_mb", "resident_mb", "loads", "unloads", "hits")
+    age_s = round(max(0.0, now - snapshot["at"]), 1)
+    return {"name": name, "age_s": age_s, **{key: snapshot.get(key, 0) for key in fields}}
 
 
 def _catalogue() -> tuple[Catalogue, str]:

@@ -11,6 +11,7 @@ from nlpsuite.settings.parts.inference import *
 from nlpsuite.settings.parts.integrations import *
 from nlpsuite.settings.parts.knowledge import *
 from nlpsuite.settings.parts.logs import *
+from nlpsuite.settings.parts.metrics import *
 from nlpsuite.settings.parts.redis import *
 from nlpsuite.settings.parts.security import *
 
@@ -51,6 +52,7 @@ INSTALLED_APPS = [
     "apps.integrations",
 ]
 MIDDLEWARE = [
+    "nlpsuite.metrics.web.RequestMetricsMiddleware",
     "nlpsuite.middleware.RequestIdMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",

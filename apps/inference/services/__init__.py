@@ -23,7 +23,8 @@ from apps.inference.services.local import (
     local_engine,
 )
 from apps.inference.services.models import catalogue, default_model, model_get, model_list, model_of
-from apps.inference.services.permits import generation_permit
+from apps.inference.services.permits import generation_permit, permits_in_use
+from apps.inference.services.rpc import calls_in_flight
 from apps.inference.services.startup import start_failure, start_failure_clear, start_failure_note
 from apps.inference.services.stats import engine_history, engine_stats
 from apps.inference.services.streams import EndStatus, StreamEntry, StreamWriter, stream_read_sync, text_of
@@ -37,6 +38,7 @@ __all__ = [
     "StreamHub",
     "StreamWriter",
     "Subscription",
+    "calls_in_flight",
     "cancel_request",
     "catalogue",
     "classify_texts",
@@ -57,6 +59,7 @@ __all__ = [
     "model_get",
     "model_list",
     "model_of",
+    "permits_in_use",
     "rerank_texts",
     "rewrite_texts",
     "start_failure",

@@ -45,6 +45,20 @@ def taken_key(payload: str) -> str:
     return f"{payload}:taken"
 
 
+def _queue_key(priority: str) -> str:
+    return f"infer:queue:{priority}"
+
+
+def calls_in_flight() -> dict[str, int]:
+    """Return {class: number} of the calls from other processes that wait or run. Raises Unavailable without Redis."""
+    classes = list(settings.INFERENCE_QUEUE_BOUNDS)
+    with redis_unavailable():
+        pipe = redis_client().pipeline(transaction=False)
+        for name in classes:
+            pipe.zcount(_queue_key(name), time.time(), "+inf")
+        return dict(zip(classes, pipe.execute(), strict=True))
+
+
 class RemoteCall:
     """One request to the inference worker. Use as a context manager: leaving it frees the queue's place."""
 
@@ -64,7 +78,9 @@ class RemoteCall:
     def enter(self) -> None:
         """Send the request. Raises Busy (the class's queue is full) and Unavailable (no Redis)."""
         bound = settings.INFERENCE_QUEUE_BOUNDS[self._priority]
-        permit_take(key=self._queue_key, member=self._member, bound=bound, deadline_s=self._deadline_s + _GRACE_S)
+        permit_take(
+            key=_queue_key(self._priority), member=self._member, bound=bound, deadline_s=self._deadline_s + _GRACE_S
+        )
         try:
             with redis_unavailable():
                 ttl_ms = int((self._deadline_s + _GRACE_S) * 1000)
@@ -77,12 +93,12 @@ class RemoteCall:
                     retry_policy={"max_retries": 1, "interval_start": 0},
                 )
         except BaseException:
-            permit_free(key=self._queue_key, member=self._member)
+            permit_free(key=_queue_key(self._priority), member=self._member)
             raise
 
     def leave(self) -> None:
         """Free the queue's place; a request that is not answered is cancelled in the engine."""
-        permit_free(key=self._queue_key, member=self._member)
+        permit_free(key=_queue_key(self._priority), member=self._member)
         with suppress(RedisError, Unavailable):
             if not self.answered:
                 cancel_request(self.tenant_id, self.id)
@@ -121,10 +137,6 @@ class RemoteCall:
                 if time.monotonic() - quiet > 0.5:
                     self.check_not_lost()
                 yield None
-
-    @property
-    def _queue_key(self) -> str:
-        return f"infer:queue:{self._priority}"
 
     @property
     def _member(self) -> str:

@@ -1,0 +1,10 @@
+"""The operators' page."""
+
+from __future__ import annotations
+
+from django.urls import path
+
+from apps.inference import views
+
+app_name = "operations"
+urlpatterns = [path("", views.index, name="index"), path("stats", views.stats, name="stats")]
