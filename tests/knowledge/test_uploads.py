@@ -96,3 +96,19 @@ async def test_fair_body_passes() -> None:
     app = App()
     assert await request(app, endless(size=1000, count=10)) == (200, b"ok")
     assert app.read == 10_000
+
+
+@pytest.mark.parametrize(("path", "ours"), [("/v1/x", True), ("/v2/x", False)])
+async def test_a_refusal_below_a_path_has_the_shape_of_that_path(path: str, ours: bool) -> None:
+    sent: list[dict[str, Any]] = []
+
+    async def send(message: dict[str, Any]) -> None:
+        sent.append(message)
+
+    def shape(status: int, code: str, message: str) -> dict[str, Any]:
+        return {"ours": [status, code]}
+
+    limited = BodyLimit(App(), upload_paths=UPLOADS, shapes={"/v1/": shape})
+    await limited({"type": "http", "path": path, "headers": [(b"content-length", b"99999999")]}, None, send)
+    assert sent[0]["status"] == 413
+    assert (json.loads(sent[1]["body"]) == {"ours": [413, "too_large"]}) is ours

@@ -23,6 +23,8 @@ GOOD: dict[str, list[Any]] = {
     "handoff_after_abstentions": [1, 10],
     "max_active_replies": [1, 256],
     "requests_per_minute": [1, 1_000_000],
+    "max_concurrent_calls": [1, 1024],
+    "tokens_per_day": [1, 10**12],
 }
 BAD: dict[str, list[Any]] = {
     "answer_threshold": [-0.1, 1.1, "x", True, [0.5], float("nan")],
@@ -30,6 +32,8 @@ BAD: dict[str, list[Any]] = {
     "handoff_after_abstentions": [0, 11, 1.5, None, True, "2"],
     "max_active_replies": [0, 257, None, True, "8"],
     "requests_per_minute": [0, 1_000_001, None, True, 10.5],
+    "max_concurrent_calls": [0, 1025, None, True, "8"],
+    "tokens_per_day": [0, 10**12 + 1, None, True, 0.5],
 }
 
 

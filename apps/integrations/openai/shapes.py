@@ -52,6 +52,7 @@ class Shape:
     prefix = ""
     whole_object = ""
     chunk_object = ""
+    prompt_param = ""
 
     def __init__(self, model: ModelInfo, *, with_logprobs: bool, include_usage: bool = False) -> None:
         self._with_logprobs, self.include_usage = with_logprobs, include_usage
@@ -101,6 +102,7 @@ class ChatShape(Shape):
     """chat.completion and chat.completion.chunk."""
 
     prefix, whole_object, chunk_object = "chatcmpl", "chat.completion", "chat.completion.chunk"
+    prompt_param = "messages"
 
     def start(self, index: int) -> bytes:
         return self._chunk(index, '"delta":{"role":"assistant","content":"","refusal":null}', "null", "null")
@@ -125,6 +127,7 @@ class CompletionShape(Shape):
     """text_completion, whole and in chunks."""
 
     prefix, whole_object, chunk_object = "cmpl", "text_completion", "text_completion"
+    prompt_param = "prompt"
 
     def start(self, index: int) -> bytes:
         return b""

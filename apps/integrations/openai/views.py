@@ -79,7 +79,12 @@ async def _complete(request: HttpRequest, prepare: Callable[[dict[str, Any]], Pr
     admitting = sync_to_async(_admitted)(request, bearer(request), prepare)
     admission, (body, requests, shape) = await kept(admitting, _dismiss)
     complete = complete_stream if body.stream else complete_whole
-    return await complete(admission, requests, shape)
+    try:
+        return await complete(admission, requests, shape)
+    except Invalid as error:
+        if error.code == "prompt_too_long":
+            error.details = {"param": shape.prompt_param}
+        raise
 
 
 async def _dismiss(admitted: tuple[Admission, Prepared]) -> None:
