@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from apps.inference.catalogue import MINILM, SMOLLM2, catalogue_load
+from apps.inference.catalogue import MINILM, SMOLLM2, SMOLLM2_FAST, catalogue_load
 from apps.inference.engine.errors import ChecksumMismatch, ModelUnavailable, UnsafeWeights, WeightsMissing
 from apps.inference.engine.types import ModelSpec
 from apps.inference.engine.weights import (
@@ -150,17 +150,23 @@ def test_link_out_of_the_folder_is_refused(folder: Path) -> None:
         weights_check_formats(folder)
 
 
-def test_requantised_file_is_made_once(data_dir: Path) -> None:
-    first = weights_prepare(SMOLLM2, data_dir)
+@pytest.mark.parametrize("spec", [SMOLLM2, SMOLLM2_FAST], ids=lambda spec: spec.name)
+def test_rewritten_weights_are_made_once(data_dir: Path, spec: ModelSpec) -> None:
+    first = weights_prepare(spec, data_dir)
     made = first.stat().st_mtime_ns
-    assert weights_prepare(SMOLLM2, data_dir).stat().st_mtime_ns == made
-    assert sha256_file(first) == SMOLLM2.requantised_sha256
+    assert weights_prepare(spec, data_dir).stat().st_mtime_ns == made
+    files = [first] if first.is_file() else first.iterdir()
+    assert {path.name: sha256_file(path) for path in files} == spec.requantised
 
 
-def test_damaged_requantised_file_is_made_again(data_dir: Path) -> None:
-    path = weights_prepare(SMOLLM2, data_dir)
-    path.write_bytes(path.read_bytes()[:1000])
-    assert sha256_file(weights_prepare(SMOLLM2, data_dir)) == SMOLLM2.requantised_sha256
+@pytest.mark.parametrize("spec", [SMOLLM2, SMOLLM2_FAST], ids=lambda spec: spec.name)
+def test_damaged_rewritten_weights_are_made_again(data_dir: Path, spec: ModelSpec) -> None:
+    path = weights_prepare(spec, data_dir)
+    name = next(iter(spec.requantised))
+    broken = path / name if path.is_dir() else path
+    broken.write_bytes(broken.read_bytes()[:1000])
+    again = weights_prepare(spec, data_dir)
+    assert sha256_file(again / name if again.is_dir() else again) == spec.requantised[name]
 
 
 def test_changed_source_is_not_requantised(tmp_path: Path) -> None:

@@ -14,7 +14,6 @@ Role = Literal["chat", "embedding", "classifier", "reranker", "tagger", "transla
 BATCH_ROLES: frozenset[Role] = frozenset(("embedding", "classifier", "reranker", "tagger", "translator", "text2text"))
 FinishReason = Literal["stop", "length", "cancelled"]
 Priority = Literal["live", "api", "batch"]
-ChatPrecision = Literal["auto", "float32"]
 EmbedDtype = Literal["auto", "float32", "bfloat16"]
 
 FloatArray = NDArray[np.float32]
@@ -153,9 +152,10 @@ class ModelSpec:
     """One catalogue entry.
 
     `source` is `package:<module>/<path>`, `path:<folder or file>` or `hub:<owner>/<name>` (local cache only).
-    `files` maps each file that is loaded to its sha256. `requantise` names the GGUF type the weights are rewritten to
-    before use, `requantised_sha256` is the digest of that result. `prompt_style` says how a chat model is best asked for
-    grounded text: "copy" for small models, which keep to one passage when told to copy from it, else "compose".
+    `files` maps each file that is loaded to its sha256. `requantise` says what the weights are rewritten as before use:
+    "exact" (see `exact`) or a GGUF type; `requantised` maps the files of that result to their sha256. `prompt_style` says
+    how a chat model is best asked for grounded text: "copy" for small models, which keep to one passage when told to copy
+    from it, else "compose".
     `memory_mb` is what the loaded model takes (0: estimated from its files). `labels` are a classifier's, in the order of
     its logits (empty: those of its configuration). `adapters` maps names to sources of low-rank adapters. `options` are
     the backend's own, documented at each backend.
@@ -171,7 +171,7 @@ class ModelSpec:
     context_tokens: int
     dim: int = 0
     requantise: str = ""
-    requantised_sha256: str = ""
+    requantised: Mapping[str, str] = field(default_factory=dict)
     prompt_style: PromptStyle = "compose"
     memory_mb: int = 0
     labels: tuple[str, ...] = ()
@@ -184,7 +184,6 @@ class EngineConfig:
     """How much of the machine the engine may use.
 
     `chat_batched_tokens` bounds one forward pass: larger starts prompts sooner, smaller disturbs running streams less.
-    `chat_precision`: docs/adr/0006-serving.md says what each costs and how far its text is from the float32 model's.
     `memory_mb` bounds the models that are loaded at a time; 0 takes 60 % of the machine's memory.
     `transport` builds the HTTP transport to one model server by its base URL; `secret` gives a named key.
     """
@@ -195,7 +194,6 @@ class EngineConfig:
     chat_max_queued: int = 64
     chat_kv_cache_gb: int = 1
     chat_batched_tokens: int = 512
-    chat_precision: ChatPrecision = "auto"
     embed_dtype: EmbedDtype = "auto"
     batch_tokens: int = 4096
     batch_max_queued: int = 4096

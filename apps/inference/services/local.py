@@ -16,7 +16,7 @@ from redis.exceptions import RedisError
 from apps.core.redis import redis_client
 from apps.inference.engine.errors import ModelUnavailable
 from apps.inference.engine.host import EngineHost
-from apps.inference.engine.types import ChatPrecision, EmbedDtype, EngineConfig
+from apps.inference.engine.types import EmbedDtype, EngineConfig
 from apps.inference.services.faults import redis_unavailable
 from apps.inference.services.models import catalogue
 from apps.inference.services.stats import STATS_EVERY_S, stats_publish
@@ -49,7 +49,6 @@ def engine_config() -> EngineConfig:
         chat_max_active=settings.INFERENCE_CHAT_SLOTS,
         chat_kv_cache_gb=settings.INFERENCE_KV_CACHE_GB,
         chat_batched_tokens=settings.INFERENCE_BATCHED_TOKENS,
-        chat_precision=cast(ChatPrecision, settings.INFERENCE_CHAT_PRECISION),
         embed_dtype=cast(EmbedDtype, settings.INFERENCE_EMBED_DTYPE),
         memory_mb=settings.INFERENCE_MEMORY_MB,
         secret=settings.INFERENCE_SECRET,

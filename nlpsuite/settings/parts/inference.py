@@ -31,8 +31,6 @@ INFERENCE_MEMORY_MB = env.env_int("INFERENCE_MEMORY_MB", 0)
 INFERENCE_SECRET = env.env_str
 INFERENCE_KV_CACHE_GB = env.env_int("INFERENCE_KV_CACHE_GB", 1)
 INFERENCE_BATCHED_TOKENS = env.env_int("INFERENCE_BATCHED_TOKENS", 512)
-# "auto" takes what is fastest on this processor; see docs/adr/0002-chat-engine.md for what float32 costs.
-INFERENCE_CHAT_PRECISION = _choice("INFERENCE_CHAT_PRECISION", "auto", "float32")
 INFERENCE_EMBED_DTYPE = _choice("INFERENCE_EMBED_DTYPE", "auto", "float32", "bfloat16")
 # Calls from other processes that may wait for the inference worker, by class.
 INFERENCE_QUEUE_BOUNDS = {"live": 256, "api": 96, "batch": 32}

@@ -82,8 +82,14 @@ class Server:
         if settings["precision"] == "float32":
             properties |= {"INFERENCE_PRECISION_HINT": "f32", "KV_CACHE_PRECISION": "f32"}
             properties |= {"DYNAMIC_QUANTIZATION_GROUP_SIZE": 0}
-        self._pipeline = genai.ContinuousBatchingPipeline(settings["path"], scheduler, "CPU", properties)
-        self._tokenizer = self._pipeline.get_tokenizer()
+        if settings["tokenizer"]:
+            self._tokenizer = genai.Tokenizer(settings["tokenizer"])
+            self._pipeline = genai.ContinuousBatchingPipeline(
+                settings["path"], self._tokenizer, scheduler, "CPU", **properties
+            )
+        else:
+            self._pipeline = genai.ContinuousBatchingPipeline(settings["path"], scheduler, "CPU", properties)
+            self._tokenizer = self._pipeline.get_tokenizer()
         vocabulary = self._tokenizer.get_vocab()
         self._markers = [key.decode("utf-8", "replace") for key in vocabulary if _MARKER.fullmatch(key)]
         self._stop_ids = {self._tokenizer.get_eos_token_id()}

@@ -45,6 +45,7 @@ from apps.inference.engine.types import (
     Piece,
     TokenLogprob,
 )
+from apps.inference.engine.weights import weights_locate
 
 logger = logging.getLogger(__name__)
 
@@ -265,7 +266,9 @@ def _error_of(event: dict[str, Any]) -> EngineError:
 class OpenVinoChat(ProcessChat):
     """OpenVINO GenAI's continuous batching; reads GGUF files of Q8_0 or F16, and folders of its own format.
 
-    It has one random generator for all requests, so a seed does not repeat a text; greedy text repeats.
+    Options: `precision` "float32" computes as the float32 model does, "auto" (default) with 8-bit activations and cache
+    where the processor gains from it; `slots`. There is one random generator for all requests, so a seed does not
+    repeat a text; greedy text repeats.
     """
 
     module = "openvino_server"
@@ -273,10 +276,13 @@ class OpenVinoChat(ProcessChat):
 
     def settings(self) -> dict[str, Any]:
         """Add the scheduler's bounds and the precision."""
+        # A model made from a GGUF file has its vocabulary there.
+        tokenizer = str(weights_locate(self._spec)) if self._spec.requantise else ""
         return super().settings() | {
+            "tokenizer": tokenizer,
             "kv_cache_gb": self._config.chat_kv_cache_gb,
             "batched_tokens": self._config.chat_batched_tokens,
-            "precision": self._spec.options.get("precision", self._config.chat_precision),
+            "precision": self._spec.options.get("precision", "auto"),
         }
 
 
