@@ -5,8 +5,10 @@ import { languageNow, t } from "../js/lib/i18n.js";
 
 const SVG = "http://www.w3.org/2000/svg";
 const HEIGHT = 168;
-const PAD = { top: 10, right: 76, bottom: 22, left: 40 };
+const PAD = { top: 10, right: 12, bottom: 22, left: 44 };
+const LABELS_WIDTH = 92;
 const LABEL_HEIGHT = 15;
+const TICK_WIDTH = 56;
 const TABLE_EVERY_S = 10;
 const LONGEST_GAP_S = 5;
 
@@ -38,7 +40,7 @@ export class LineChart {
     const id = `chart-${++LineChart.count}`;
     this.heading = h("h2", { class: "ops__title", id }, title);
     this.button = h("button", { type: "button", class: "btn btn--ghost btn--sm", "aria-pressed": "false", "aria-label": t("table_of", { title }), onClick: () => this.tableToggle() }, t("table"));
-    this.reading = h("p", { class: "ops__reading small", "aria-live": "polite" });
+    this.reading = h("p", { class: "ops__reading small" });
     this.svg = s("svg", { class: "ops__svg", role: "img", tabindex: "0" });
     this.table = h("div", { class: "ops__table", hidden: true, tabindex: "0", role: "region", "aria-labelledby": id });
     this.element = h("section", { class: "card ops__card", "aria-labelledby": id }, h("div", { class: "ops__card-head" }, this.heading, this.button), this.svg, this.table, this.reading);
@@ -88,7 +90,8 @@ export class LineChart {
   picture() {
     const width = Math.max(240, this.svg.clientWidth || this.element.clientWidth - 32);
     const last = this.samples[this.samples.length - 1];
-    this.area = { left: PAD.left, right: width - PAD.right, top: PAD.top, bottom: HEIGHT - PAD.bottom };
+    const right = this.lines.length > 1 ? LABELS_WIDTH : PAD.right;
+    this.area = { left: PAD.left, right: width - right, top: PAD.top, bottom: HEIGHT - PAD.bottom };
     this.end = last ? last.at : Date.now() / 1000;
     const values = this.samples.flatMap((sample) => this.lines.map((line) => line.get(sample) ?? 0));
     this.top = niceTop(Math.max(0, ...values), this.least);
@@ -112,10 +115,12 @@ export class LineChart {
       parts.push(s("line", { class: "ops__grid", x1: left, x2: right, y1: this.y(value), y2: this.y(value) }));
       parts.push(s("text", { class: "ops__tick", x: left - 6, y: this.y(value) + 4, "text-anchor": "end" }, this.format(value)));
     }
-    for (let minute = Math.round(this.windowS / 60); minute >= 0; minute -= 1) {
-      const anchor = minute === 0 ? "end" : minute * 60 >= this.windowS ? "start" : "middle";
-      const text = minute === 0 ? t("axis_now") : t("axis_minutes", { n: minute });
-      if (minute % 2 === 1 || minute === 0) parts.push(s("text", { class: "ops__tick", x: this.x(this.end - minute * 60), y: bottom + 16, "text-anchor": anchor }, text));
+    const minutes = Math.round(this.windowS / 60);
+    for (const minute of [0, 1, 3, 5].filter((n) => n <= minutes)) {
+      const x = this.x(this.end - minute * 60);
+      if (minute && right - x < TICK_WIDTH) continue;
+      const anchor = minute === 0 ? "end" : minute === minutes ? "start" : "middle";
+      parts.push(s("text", { class: "ops__tick", x, y: bottom + 16, "text-anchor": anchor }, minute ? t("axis_minutes", { n: minute }) : t("axis_now")));
     }
     return parts;
   }
@@ -192,10 +197,12 @@ export class LineChart {
     this.svg.append(s("line", { class: "ops__cursor", x1: x, x2: x, y1: this.area.top, y2: this.area.bottom }));
   }
 
+  /** What the reading line is at, or the newest figures. Only the former is for reading out: the latter never rests. */
   readingFill() {
-    const sample = this.cursor === null ? null : this.samples[this.cursor];
+    const sample = this.cursor === null ? this.samples[this.samples.length - 1] : this.samples[this.cursor];
+    this.reading.setAttribute("aria-live", this.cursor === null ? "off" : "polite");
     const values = sample ? this.lines.map((line) => `${line.label} ${this.value(sample, line)}`) : [];
-    this.reading.textContent = sample ? [clock(sample.at), ...values].join(" · ") : "";
+    this.reading.textContent = sample ? [this.cursor === null ? t("axis_now") : clock(sample.at), ...values].join(" · ") : "";
   }
 
   // -- the table -------------------------------------------------------------------------------------------------------

@@ -153,7 +153,7 @@ class Page {
 
   liveShow(data) {
     if (!this.drawn) {
-      replace(part("charts"), this.charts.slice(0, 2).map((chart) => chart.element), this.memory.element, this.charts.slice(2).map((chart) => chart.element));
+      replace(part("charts"), this.charts.map((chart) => chart.element), this.memory.element);
       this.drawn = true;
     }
     this.tilesShow(data, this.samples[this.samples.length - 1]);

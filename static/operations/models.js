@@ -57,7 +57,7 @@ export class MemoryCard {
     this.body = h("tbody");
     this.total = h("span", { class: "small muted" });
     const id = "memory-title";
-    this.element = h("section", { class: "card ops__card", "aria-labelledby": id },
+    this.element = h("section", { class: "card ops__card ops__card--all", "aria-labelledby": id },
       h("div", { class: "ops__card-head" }, h("h2", { class: "ops__title", id }, t("memory")), this.total),
       h("div", { class: "ops__memory" }, h("table", null, h("caption", { class: "sr-only" }, t("memory")), this.body)));
   }
