@@ -10,12 +10,12 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
-import psutil
 
 from apps.inference.engine.backends import backend_make
 from apps.inference.engine.batching import BatchRunner
 from apps.inference.engine.errors import EngineError, UnknownModel
 from apps.inference.engine.generation import ChatRunner, Generation
+from apps.inference.engine.memory import memory_budget_mb, memory_check, memory_needed_mb
 from apps.inference.engine.pool import Lease, ModelPool
 from apps.inference.engine.types import (
     BATCH_ROLES,
@@ -28,15 +28,9 @@ from apps.inference.engine.types import (
     Priority,
     Role,
 )
-from apps.inference.engine.weights import weights_locate, weights_prepare, weights_size_bytes
+from apps.inference.engine.weights import weights_prepare
 
 logger = logging.getLogger(__name__)
-
-# What models may take of the machine when INFERENCE_MEMORY_MB does not say: the database and the web process live here too.
-_MEMORY_SHARE = 0.6
-# Weights in memory, with what a runtime adds to them.
-_OVERHEAD = 1.5
-_BASE_MB = 50
 
 
 class EngineHost:
@@ -44,8 +38,7 @@ class EngineHost:
 
     def __init__(self, models: Mapping[str, ModelSpec], defaults: Mapping[Role, str], config: EngineConfig) -> None:
         self._models, self._defaults, self._config = dict(models), dict(defaults), config
-        budget = config.memory_mb or int(psutil.virtual_memory().total / 2**20 * _MEMORY_SHARE)
-        self._pool = ModelPool(budget, self._make, self._memory_mb)
+        self._pool = ModelPool(memory_budget_mb(config), self._make, memory_needed_mb)
         self._lock = threading.Lock()
         self._load_s = 0.0
 
@@ -56,6 +49,7 @@ class EngineHost:
         """
         started = time.monotonic()
         specs = [self._spec("", role) for role in roles]
+        memory_check(specs, self._pool.budget_mb)
         with ThreadPoolExecutor(len(specs), thread_name_prefix="engine-load") as executor:
             for lease in list(executor.map(self._load_pinned, specs)):
                 lease.release()
@@ -178,9 +172,3 @@ class EngineHost:
                 spec.name, backend, budget_tokens=config.batch_tokens, max_queued=config.batch_max_queued
             )
         return ChatRunner(spec.name, backend, max_queued=config.chat_max_queued)
-
-    def _memory_mb(self, spec: ModelSpec) -> int:
-        """Return the entry's own figure, else an estimate from the size of its weights."""
-        if spec.memory_mb or spec.source.startswith("remote:"):
-            return spec.memory_mb
-        return _BASE_MB + int(weights_size_bytes(weights_locate(spec)) / 2**20 * _OVERHEAD)
