@@ -95,26 +95,20 @@ class ModelPool:
                 loaded model is in use), ModelUnavailable and its kinds (it does not load).
         """
         give_up = time.monotonic() + deadline_s
-        with self._changed:
-            while True:
-                if self._stopping:
-                    raise ModelUnavailable("the engine is stopping")
-                entry = self._entries.get(spec.name)
-                if entry is not None and entry.state == "ready":
-                    entry.leases += 1
-                    entry.used = time.monotonic()
-                    self.hits += 1
-                    return Lease(self, entry)
-                if entry is None:
-                    self._check_failed(spec)
-                    entry = self._reserve(spec, pinned=pinned)
-                    if entry is not None:
-                        break
-                left = give_up - time.monotonic()
-                if left <= 0 or not self._changed.wait(left):
-                    raise Overloaded(f"no memory came free for {spec.name}: every loaded model is in use")
-        self._load(entry)
-        return self.acquire(spec, deadline_s=max(0.1, give_up - time.monotonic()))
+        while True:
+            with self._changed:
+                lease = self._lease(spec)
+                if lease is not None:
+                    return lease
+                entry, victims = self._reserve(spec, pinned=pinned)
+                if entry is None and not victims:
+                    left = give_up - time.monotonic()
+                    if left <= 0 or not self._changed.wait(left):
+                        raise Overloaded(f"no memory came free for {spec.name}: every loaded model is in use")
+            for victim in victims:
+                self._close(victim)
+            if entry is not None:
+                self._load(entry)
 
     def replace(self, spec: ModelSpec, *, deadline_s: float = 300.0) -> None:
         """Put a new version in the place of the loaded model of that name; does nothing when it is not loaded.
@@ -126,16 +120,13 @@ class ModelPool:
             old = self._entries.get(spec.name)
             if old is None or old.state != "ready" or old.spec == spec:
                 return
-        needed = self._check_size(spec)
-        fresh = _Entry(spec, needed, old.pinned)
-        with self._changed:
-            beside = self._make_room(needed, keep=old)
-            if beside:
-                self._draining.append(fresh)  # counted in the budget while it loads
-            else:
+        fresh = _Entry(spec, self._check_size(spec), old.pinned)
+        if not self._room_beside(fresh, old):
+            with self._changed:
                 del self._entries[spec.name]
-                self._retire(old)
-        if not beside:
+                idle = self._retire(old)
+            if idle:
+                self._close(old)
             self.acquire(spec, deadline_s=deadline_s, pinned=old.pinned).release()
             return
         try:
@@ -143,12 +134,15 @@ class ModelPool:
         except EngineError:
             with self._changed:
                 self._draining.remove(fresh)
+                self._changed.notify_all()
             raise
         with self._changed:
             self._draining.remove(fresh)
             self._entries[spec.name] = fresh
-            self._retire(old)
+            idle = self._retire(old)
             self._changed.notify_all()
+        if idle:
+            self._close(old)
         logger.info("%s was replaced by its revision %s", spec.name, spec.revision)
 
     def release(self, entry: _Entry) -> None:
@@ -156,9 +150,11 @@ class ModelPool:
         with self._changed:
             entry.leases -= 1
             entry.used = time.monotonic()
-            if entry.state == "draining" and not entry.leases:
-                self._unload(entry)
+            last = entry.state == "draining" and not entry.leases
             self._changed.notify_all()
+        if last:
+            # Not on this thread: it may be the engine's own, which the end of its process would wait for.
+            threading.Thread(target=self._close, args=(entry,), name="unload", daemon=True).start()
 
     def loaded(self) -> dict[str, dict[str, Any]]:
         """Return {name: state, revision, memory, leases, counters} of what is loaded or loading."""
@@ -197,7 +193,22 @@ class ModelPool:
             if entry.runner is not None:
                 entry.runner.stop()
 
-    # -- inside, all but _load and _start under the lock -------------------------------------------------------------
+    # -- inside, under the lock --------------------------------------------------------------------------------------
+    def _lease(self, spec: ModelSpec) -> Lease | None:
+        """Return a lease where the model is ready. Raises ModelUnavailable where it cannot be."""
+        if self._stopping:
+            raise ModelUnavailable("the engine is stopping")
+        entry = self._entries.get(spec.name)
+        if entry is None:
+            self._check_failed(spec)
+            return None
+        if entry.state != "ready":
+            return None
+        entry.leases += 1
+        entry.used = time.monotonic()
+        self.hits += 1
+        return Lease(self, entry)
+
     def _check_failed(self, spec: ModelSpec) -> None:
         failed = self._failed.get(spec.name)
         if failed is not None and failed[1] == spec and time.monotonic() < failed[0]:
@@ -212,50 +223,74 @@ class ModelPool:
             )
         return needed
 
-    def _reserve(self, spec: ModelSpec, *, pinned: bool) -> _Entry | None:
-        """Return a new entry with its memory set aside, or None when nothing can be unloaded for it now."""
+    def _reserve(self, spec: ModelSpec, *, pinned: bool) -> tuple[_Entry | None, list[_Entry]]:
+        """Return a new entry with its memory set aside, or else what must be closed first (nothing: wait)."""
+        if spec.name in self._entries:
+            return None, []
         needed = self._check_size(spec)
-        if not self._make_room(needed):
-            return None
+        victims = self._victims(needed)
+        if victims or self._free_mb() < needed:
+            return None, victims
         entry = _Entry(spec, needed, pinned)
         self._entries[spec.name] = entry
-        return entry
+        return entry, []
 
-    def _make_room(self, needed: int, keep: _Entry | None = None) -> bool:
-        """Unload idle models, the least recently used first, until `needed` fits. False: not possible now."""
+    def _free_mb(self) -> int:
+        return self.budget_mb - sum(entry.memory_mb for entry in [*self._entries.values(), *self._draining])
+
+    def _victims(self, needed: int, keep: _Entry | None = None) -> list[_Entry]:
+        """Take out idle models, the least recently used first, until `needed` will fit; [] when it fits or cannot."""
         idle = [
             entry
             for entry in self._entries.values()
             if entry.state == "ready" and not entry.leases and not entry.pinned and entry is not keep
         ]
         idle.sort(key=lambda entry: entry.used)
-        free = self.budget_mb - sum(entry.memory_mb for entry in [*self._entries.values(), *self._draining])
-        chosen = []
+        # What is on its way out will be free as well.
+        free = self._free_mb() + sum(entry.memory_mb for entry in self._draining if not entry.leases)
+        chosen: list[_Entry] = []
         while free < needed and idle:
             chosen.append(idle.pop(0))
             free += chosen[-1].memory_mb
         if free < needed:
-            return False
+            return []
         for entry in chosen:
             logger.info("%s is unloaded to make room", entry.spec.name)
             del self._entries[entry.spec.name]
             self._retire(entry)
-        return True
+        return chosen
 
-    def _retire(self, entry: _Entry) -> None:
+    def _retire(self, entry: _Entry) -> bool:
+        """Give an entry no new users; its memory counts until it is closed. True: nobody uses it, close it now."""
         entry.state = "draining"
         self._draining.append(entry)
-        if not entry.leases:
-            self._unload(entry)
+        return not entry.leases
 
-    def _unload(self, entry: _Entry) -> None:
-        self._draining.remove(entry)
-        self.unloads += 1
+    # -- inside, without the lock ------------------------------------------------------------------------------------
+    def _room_beside(self, fresh: _Entry, old: _Entry) -> bool:
+        """Set memory aside for a version beside the old one; False where there is not enough for both."""
+        with self._changed:
+            victims = self._victims(fresh.memory_mb, keep=old)
+        for victim in victims:
+            self._close(victim)
+        with self._changed:
+            if self._free_mb() < fresh.memory_mb:
+                return False
+            self._draining.append(fresh)
+            return True
+
+    def _close(self, entry: _Entry) -> None:
+        """Stop a retired model and count its memory as free."""
         runner, entry.runner = entry.runner, None
         runner.stop()
         del runner
         gc.collect()
         _give_memory_back()
+        with self._changed:
+            if entry in self._draining:
+                self._draining.remove(entry)
+                self.unloads += 1
+            self._changed.notify_all()
 
     def _load(self, entry: _Entry) -> None:
         name = entry.spec.name
@@ -284,7 +319,8 @@ class ModelPool:
             raise ModelUnavailable(f"{entry.spec.name} did not load: {error}") from error
         entry.runner, entry.load_s = runner, time.monotonic() - began
         entry.state = "ready"
-        self.loads += 1
+        with self._changed:
+            self.loads += 1
         logger.info("%s loaded in %.1f s", entry.spec.name, entry.load_s)
 
 
