@@ -21,6 +21,7 @@ from apps.integrations.openai.errors import refusal_body as openai_refusal
 from apps.integrations.tei.errors import refusal_body as tei_refusal
 from apps.knowledge.uploads import BodyLimit
 from apps.widget.consumers import VisitorConsumer
+from nlpsuite.handlers import ByPath, ModelRoutesHandler
 from nlpsuite.metrics.web import SocketCount
 
 # In a thread: servers import this module inside their event loop.
@@ -30,7 +31,7 @@ with ThreadPoolExecutor(1) as pool:
 application = ProtocolTypeRouter(
     {
         "http": BodyLimit(
-            _http,
+            ByPath(frozenset({"v1", "tei"}), ModelRoutesHandler(), _http),
             upload_paths=("/api/v1/knowledge/sources", "/knowledge/add"),
             shapes={"/v1/": openai_refusal, "/tei": tei_refusal},
         ),

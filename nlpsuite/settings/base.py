@@ -66,6 +66,12 @@ MIDDLEWARE = [
     "csp.middleware.CSPMiddleware",
     "allauth.account.middleware.AccountMiddleware",
 ]
+# What /v1 and /tei pass instead (nlpsuite/handlers.py). The rest is about pages, sessions and cookies.
+MODEL_ROUTES_MIDDLEWARE = [
+    "nlpsuite.metrics.web.RequestMetricsMiddleware",
+    "nlpsuite.middleware.RequestIdMiddleware",
+    "nlpsuite.handlers.InlineSecurityMiddleware",
+]
 ROOT_URLCONF = "nlpsuite.urls"
 ASGI_APPLICATION = "nlpsuite.asgi.application"
 TEMPLATES = [
