@@ -22,20 +22,20 @@ def _keep_our_logging(**_: Any) -> None:
 
 @worker_init.connect
 def _refuse_wrong_role(**_: Any) -> None:
-    import structlog
     from django.conf import settings
 
     from apps.core.boot import boot_check
-    from apps.inference.services import engine_start
+    from apps.inference.services import engine_start, start_failure_clear
+    from nlpsuite.startup import start_refuse
 
     try:
         boot_check()
         if settings.NLPSUITE_ROLE == "worker-inference":
             engine_start()
-    except Exception as error:
+            start_failure_clear()
+    except Exception as error:  # noqa: BLE001  (whatever it is, the worker ends and says why)
         # Celery logs what a signal handler raises and starts the worker all the same; only SystemExit ends it.
-        structlog.get_logger(__name__).exception("worker.cannot_start")
-        raise SystemExit(1) from error
+        start_refuse(error)
 
 
 @worker_shutting_down.connect

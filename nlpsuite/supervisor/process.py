@@ -15,6 +15,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 _PR_SET_PDEATHSIG = 1
+# A child that cannot start writes a line that begins so.
+CANNOT_START = "Cannot start: "
+# EX_CONFIG of sysexits.h: the same start would end the same way until somebody changes something.
+EXIT_CONFIG = 78
 BACKOFF_FIRST_S, BACKOFF_MOST_S, SETTLED_S = 0.2, 10.0, 10.0
 
 
@@ -37,6 +41,7 @@ class Child:
     stop_signal: signal.Signals = signal.SIGTERM
     user: User | None = None
     process: subprocess.Popen[str] | None = None
+    reader: threading.Thread | None = None
     failures: int = 0
     started_at: float = 0.0
     start_after: float = 0.0
@@ -80,7 +85,8 @@ def start(child: Child, log: Callable[[str, str], None]) -> None:
         preexec_fn=_before_exec(os.getpid(), child.stop_signal, child.user),
     )
     child.started_at = time.monotonic()
-    threading.Thread(target=_forward, args=(child.role, child.process, log), daemon=True).start()
+    child.reader = threading.Thread(target=_forward, args=(child.role, child.process, log), daemon=True)
+    child.reader.start()
 
 
 def _forward(role: str, process: subprocess.Popen[str], log: Callable[[str, str], None]) -> None:

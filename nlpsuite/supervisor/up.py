@@ -13,6 +13,7 @@ import threading
 import time
 import urllib.error
 import urllib.request
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +23,11 @@ from nlpsuite.settings import env
 from nlpsuite.settings.parts.database import DATABASE_URL, OWNER_ROLE
 from nlpsuite.settings.parts.security import BASE_URL
 from nlpsuite.supervisor import postgres, valkey
-from nlpsuite.supervisor.process import Child, schedule_restart, start, stop
+from nlpsuite.supervisor.process import CANNOT_START, EXIT_CONFIG, Child, schedule_restart, start, stop
 
 READY_TIMEOUT_S = 600
+# How often a child may say that it cannot start before the product is ready, where another try could help.
+START_TRIES = 3
 COLOURS = {"web": 36, "worker-inference": 35, "worker-default": 34, "dispatcher": 33, "beat": 32, "postgres": 90}
 
 
@@ -40,6 +43,9 @@ class Supervisor:
         self.children: list[Child] = []
         self.stopping = threading.Event()
         self.terminal = sys.stdout.isatty()
+        self.ready = False
+        self._reasons: dict[str, str] = {}
+        self._refusals: Counter[str] = Counter()
         self._print_lock = threading.Lock()
         self._began = time.monotonic()
         self._manage = [sys.executable, str(env.BASE_DIR / "manage.py")]
@@ -47,6 +53,8 @@ class Supervisor:
     # -- output ------------------------------------------------------------------------------------------------------
     def log(self, role: str, line: str) -> None:
         """Print one line of a role; a closed terminal must not stop the product."""
+        if line.startswith(CANNOT_START) and role != "up":
+            self._reasons[role] = line.removeprefix(CANNOT_START)
         name = f"{role:<17}"
         if self.terminal:
             name = f"\x1b[{COLOURS.get(role, 37)}m{name}\x1b[0m"
@@ -68,6 +76,7 @@ class Supervisor:
                 self._start_services()
                 self._start_product()
                 if not self.stopping.is_set():
+                    self.ready = True
                     with self._print_lock:
                         print(f"Ready: {BASE_URL}", flush=True)  # noqa: T201
                 self._watch()
@@ -188,12 +197,14 @@ class Supervisor:
         helper = Child(role=role, command=command, env=self._child_env(role), cwd=env.BASE_DIR)
         start(helper, self.log)
         assert helper.process is not None  # noqa: S101
-        while helper.process.poll() is None and not self.stopping.is_set():
-            self._tend()
-            time.sleep(0.1)
-        if helper.process.poll() is None:
-            stop([helper], patience_s=2)
-        elif helper.process.returncode:
+        try:
+            while helper.process.poll() is None and not self.stopping.is_set():
+                self._tend()
+                time.sleep(0.1)
+        finally:
+            if helper.process.poll() is None:
+                stop([helper], patience_s=2)
+        if helper.process.returncode and not self.stopping.is_set():
             raise RuntimeError(f"{role} ended with status {helper.process.returncode}")
 
     # -- watching ----------------------------------------------------------------------------------------------------
@@ -213,18 +224,31 @@ class Supervisor:
         _replace(self.data_dir / "children.json", json.dumps(created))
 
     def _tend(self) -> None:
-        """Restart what has ended, each after its back-off."""
+        """Restart what has ended, each after its back-off. Raises RuntimeError for what cannot start at all."""
         for child in self.children:
             if not child.wanted or child.pid is not None:
                 continue
             if child.process is not None:
+                why = self._why_ended(child, child.process.returncode)
                 wait_s = schedule_restart(child)
-                self.step(f"{child.role} ended with status {child.process.returncode}; starts again in {wait_s:.1f} s")
+                self.step(f"{child.role} {why}; starts again in {wait_s:.1f} s")
                 child.process = None
                 self._write_run_file()
             elif time.monotonic() >= child.start_after:
                 start(child, self.log)
                 self._write_run_file()
+
+    def _why_ended(self, child: Child, status: int) -> str:
+        """Return what to say of a child that has ended. Raises RuntimeError before Ready when it cannot start."""
+        if child.reader is not None:
+            child.reader.join(1.0)  # its last line may still be in the pipe
+        reason = self._reasons.pop(child.role, "")
+        if not reason:
+            return f"ended with status {status}"
+        self._refusals[child.role] += 1
+        if not self.ready and (status == EXIT_CONFIG or self._refusals[child.role] >= START_TRIES):
+            raise RuntimeError(f"{child.role}: {reason}")
+        return f"cannot start: {reason}"
 
     def _watch(self) -> None:
         while not self.stopping.is_set():
