@@ -58,5 +58,14 @@ class JobDispatch(models.Model):
                 fields=["next_attempt_at"],
                 condition=models.Q(status__in=["queued", "running"]),
                 name="job_dispatch_due",
-            )
+            ),
+            # Both for `job_pick`: whose jobs wait, and how many of each organisation run.
+            models.Index(
+                fields=["queue", "tenant_id", "next_attempt_at"],
+                condition=models.Q(status="queued", attempts=0),
+                name="job_dispatch_fresh",
+            ),
+            models.Index(
+                fields=["queue", "tenant_id"], condition=models.Q(status="running"), name="job_dispatch_running"
+            ),
         ]

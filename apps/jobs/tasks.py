@@ -6,13 +6,13 @@ from uuid import UUID
 
 from celery import shared_task
 
-from apps.jobs.services import job_run, jobs_sweep
+from apps.jobs.services import job_pick, job_run, jobs_sweep
 
 
 @shared_task
 def job_run_task(job_id: str) -> None:
-    """Run one job if it can be claimed."""
-    job_run(UUID(job_id))
+    """Run the job that is fair now: the hinted one, or one of an organisation that has fewer running."""
+    job_run(job_pick(UUID(job_id)))
 
 
 @shared_task

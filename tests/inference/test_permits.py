@@ -123,3 +123,14 @@ def test_another_tenant_cannot_cancel(tenant_id: uuid.UUID) -> None:
         cancel_request(uuid.uuid4(), "r")
         time.sleep(0.2)
         assert not stopped()
+
+
+def test_one_organisation_leaves_permits_for_others(settings: Any, tenant_id: uuid.UUID) -> None:
+    settings.INFERENCE_MAX_GENERATIONS = 8
+    for number in range(6):
+        take(tenant_id, str(number))
+    with pytest.raises(Busy):
+        take(tenant_id, "7")
+    other = uuid.uuid4()
+    take(other, "a"), take(other, "b")
+    assert permits_in_use() == 8

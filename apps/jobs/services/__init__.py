@@ -1,6 +1,7 @@
 """Enqueue, run, sweep and read durable jobs."""
 
 from apps.jobs.services.enqueue import job_cancel, job_enqueue, job_get
+from apps.jobs.services.fairness import job_pick
 from apps.jobs.services.run import JobContext, job_end_hook, job_handler, job_kinds, job_run
 from apps.jobs.services.sweep import jobs_sweep
 
@@ -12,6 +13,7 @@ __all__ = [
     "job_get",
     "job_handler",
     "job_kinds",
+    "job_pick",
     "job_run",
     "jobs_sweep",
 ]
