@@ -312,6 +312,34 @@ class _Transport(httpx.BaseTransport):
         self._pool.close()
 
 
+def model_server_transport(base_url: str) -> httpx.AsyncBaseTransport:
+    """Return a transport that reaches the scheme, host and port of `base_url`, and nothing else.
+
+    For model servers, which the operator names in the catalogue and which may well have private addresses; no tenant can
+    name one. No proxies, no redirects, no repetition. Raises Invalid "address_refused" for any other place.
+    """
+    return _OneServer(httpx.URL(base_url))
+
+
+class _OneServer(httpx.AsyncBaseTransport):
+    def __init__(self, url: httpx.URL) -> None:
+        self._allowed = _origin(url)
+        limits = httpx.Limits(max_connections=None, max_keepalive_connections=16, keepalive_expiry=15.0)
+        self._inner = httpx.AsyncHTTPTransport(verify=_ssl_context(), trust_env=False, limits=limits, retries=0)
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        if _origin(request.url) != self._allowed:
+            raise refused()
+        return await self._inner.handle_async_request(request)
+
+    async def aclose(self) -> None:
+        await self._inner.aclose()
+
+
+def _origin(url: httpx.URL) -> tuple[str, bytes, int | None]:
+    return url.scheme, url.raw_host, url.port or {"http": 80, "https": 443}.get(url.scheme)
+
+
 @cache
 def _ssl_context() -> ssl.SSLContext:
     return httpx.create_ssl_context(trust_env=False)

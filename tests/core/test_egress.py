@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gzip
 import socket
 import sys
@@ -13,6 +14,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from ipaddress import ip_address
 from typing import Any
 
+import httpx
 import pytest
 
 from apps.core import egress
@@ -353,3 +355,51 @@ def test_early_check_refuses_what_can_be_read(settings: Any, url: str) -> None:
 def test_early_check_gives_the_canonical_form(settings: Any) -> None:
     settings.EGRESS_ALLOW_CIDRS = []
     assert egress.url_check("https://Bücher.example./a?b=c#d") == "https://xn--bcher-kva.example/a?b=c"
+
+
+def ask_model_server(base: str, url: str) -> httpx.Response:
+    async def ask() -> httpx.Response:
+        async with httpx.AsyncClient(transport=egress.model_server_transport(base), follow_redirects=True) as client:
+            return await client.get(url)
+
+    return asyncio.run(ask())
+
+
+def test_model_server_is_reached_at_a_private_address(server: Server) -> None:
+    base = f"http://127.0.0.1:{server.port}/v1"
+    assert ask_model_server(base, f"{base}/models").text == "hello"
+    assert [path for _, path, _ in server.requests] == ["/v1/models"]
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://127.0.0.1:{other}/",
+        "http://127.0.0.2:{port}/",
+        "http://localhost:{port}/",
+        "https://127.0.0.1:{port}/",
+        "http://[::1]:{port}/",
+        "http://127.0.0.1/",
+    ],
+)
+def test_transport_of_one_model_server_reaches_no_other_place(server: Server, url: str) -> None:
+    with pytest.raises(Invalid) as caught:
+        ask_model_server(f"http://127.0.0.1:{server.port}/v1", url.format(port=server.port, other=server.port + 1))
+    assert (caught.value.code, _connects, server.connections) == ("address_refused", [], 0)
+
+
+def test_model_server_cannot_redirect_elsewhere(server: Server) -> None:
+    server.answers["/v1/models"] = (302, {"Location": "http://169.254.169.254/latest/"}, b"")
+    base = f"http://127.0.0.1:{server.port}/v1"
+    with pytest.raises(Invalid):
+        ask_model_server(base, f"{base}/models")
+    assert server.connections == 1
+
+
+def test_model_server_is_reached_without_the_proxies_of_the_environment(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9/")
+    monkeypatch.setenv("ALL_PROXY", "http://127.0.0.1:9/")
+    base = f"http://127.0.0.1:{server.port}"
+    assert ask_model_server(base, base).status_code == 200
