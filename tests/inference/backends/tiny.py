@@ -42,6 +42,11 @@ ODD_TEXTS = (
 LINE_OF_A_MEGABYTE = "Barack Obama visited Berlin. " * 36_158
 
 
+def name_of(text: str) -> str:
+    """Return a short name of a text for the list of tests."""
+    return ascii(text)[:24]
+
+
 def spec_of(folder: Path, role: Role, backend: str = "transformers", **changes: Any) -> ModelSpec:
     """Return a catalogue entry for a folder, with the digests that it has now."""
     base = ModelSpec("tiny", role, backend, f"path:{folder}", "1", weights_digests(folder), "none", 0)

@@ -19,19 +19,28 @@ _VOCABULARIES = ("tokenizer.json", "vocab.*", "*.model", "*.spm")
 _NO_LIMIT = 1 << 20
 
 
-def import_libraries(config: EngineConfig) -> tuple[Any, Any]:
-    """Return the modules torch and transformers, set up for this machine. Raises ModelUnavailable."""
-    os.environ.setdefault("HF_HUB_OFFLINE", "1")
-    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+def import_torch(config: EngineConfig) -> Any:
+    """Return the module torch, set up for this machine. Raises ModelUnavailable."""
     # Spinning at the barriers of each layer turned a 10 ms query into 700 ms when another process used one core.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     try:
         import torch
+    except ImportError as error:
+        raise ModelUnavailable(f"the package {error.name} is not installed; run `make install`") from error
+    torch.set_num_threads(config.threads)
+    return torch
+
+
+def import_libraries(config: EngineConfig) -> tuple[Any, Any]:
+    """Return the modules torch and transformers, set up for this machine. Raises ModelUnavailable."""
+    os.environ.setdefault("HF_HUB_OFFLINE", "1")
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    torch = import_torch(config)
+    try:
         import transformers
     except ImportError as error:
         raise ModelUnavailable(f"the package {error.name} is not installed; run `make install`") from error
     transformers.utils.logging.disable_progress_bar()
-    torch.set_num_threads(config.threads)
     return torch, transformers
 
 
