@@ -169,13 +169,7 @@ class Supervisor:
         return Child(role=role, command=command, env=self._child_env(role, **extra), cwd=env.BASE_DIR)
 
     def _start_product(self) -> None:
-        subprocess.run(
-            [*self._manage, "prepare"],
-            env=self._child_env("prepare", DB_ROLE=OWNER_ROLE),
-            cwd=env.BASE_DIR,
-            check=True,
-            start_new_session=True,
-        )
+        self._tend_while([*self._manage, "prepare"], "prepare", DB_ROLE=OWNER_ROLE)
         self.step("Database schema is current")
         self._add(self._worker("worker-inference", "inference", 64))
         self._add(self._worker("worker-default", "default", 8))
@@ -193,8 +187,9 @@ class Supervisor:
             self._tend()
             time.sleep(0.2)
 
-    def _tend_while(self, command: list[str], role: str) -> None:
-        helper = Child(role=role, command=command, env=self._child_env(role), cwd=env.BASE_DIR)
+    def _tend_while(self, command: list[str], role: str, **extra: str) -> None:
+        """Run a command to its end, watching over the children meanwhile. Raises RuntimeError when it fails."""
+        helper = Child(role=role, command=command, env=self._child_env(role, **extra), cwd=env.BASE_DIR)
         start(helper, self.log)
         assert helper.process is not None  # noqa: S101
         try:
@@ -205,7 +200,10 @@ class Supervisor:
             if helper.process.poll() is None:
                 stop([helper], patience_s=2)
         if helper.process.returncode and not self.stopping.is_set():
-            raise RuntimeError(f"{role} ended with status {helper.process.returncode}")
+            reason = self._reason(helper)
+            raise RuntimeError(
+                f"{role}: {reason}" if reason else f"{role} ended with status {helper.process.returncode}"
+            )
 
     # -- watching ----------------------------------------------------------------------------------------------------
     def _add(self, child: Child) -> None:
@@ -240,15 +238,18 @@ class Supervisor:
 
     def _why_ended(self, child: Child, status: int) -> str:
         """Return what to say of a child that has ended. Raises RuntimeError before Ready when it cannot start."""
-        if child.reader is not None:
-            child.reader.join(1.0)  # its last line may still be in the pipe
-        reason = self._reasons.pop(child.role, "")
+        reason = self._reason(child)
         if not reason:
             return f"ended with status {status}"
         self._refusals[child.role] += 1
         if not self.ready and (status == EXIT_CONFIG or self._refusals[child.role] >= START_TRIES):
             raise RuntimeError(f"{child.role}: {reason}")
         return f"cannot start: {reason}"
+
+    def _reason(self, child: Child) -> str:
+        if child.reader is not None:
+            child.reader.join(1.0)  # its last line may still be in the pipe
+        return self._reasons.pop(child.role, "")
 
     def _watch(self) -> None:
         while not self.stopping.is_set():

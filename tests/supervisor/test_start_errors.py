@@ -151,6 +151,34 @@ def test_a_running_product_goes_on_and_repeats_the_reason(
     assert capsys.readouterr().out.count("worker-x cannot start: another sha256; starts again in") == 4
 
 
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ('{"defaults": {"embedding": "nope"}}', "has no model 'nope'"),
+        ('{"models": [{}]}', "cannot be read"),
+        ("{", "cannot be read"),
+    ],
+    ids=["default", "entry", "syntax"],
+)
+def test_a_wrong_catalogue_is_told_before_anything_starts(tmp_path: Path, text: str, why: str) -> None:
+    (tmp_path / "catalogue.json").write_text(text)
+    given = {**os.environ, "INFERENCE_CATALOGUE": str(tmp_path / "catalogue.json")}
+    command = [sys.executable, "manage.py", "prepare"]
+    done = subprocess.run(command, cwd=ROOT, env=given, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode != 0
+    assert done.stderr.startswith("Cannot start: the catalogue")
+    assert why in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_a_step_of_the_start_that_fails_says_why(supervisor: Supervisor) -> None:
+    code = "import sys; print('Cannot start: no such model'); sys.exit(1)"
+    with pytest.raises(RuntimeError, match=r"^prepare: no such model$"):
+        supervisor._tend_while([sys.executable, "-c", code], "prepare")
+    with pytest.raises(RuntimeError, match=r"^seed ended with status 3$"):
+        supervisor._tend_while([sys.executable, "-c", "import sys; sys.exit(3)"], "seed")
+
+
 @pytest.mark.stack
 @pytest.mark.timeout(400)
 def test_up_says_why_and_ends(tmp_path_factory: pytest.TempPathFactory, tmp_path: Path) -> None:

@@ -49,7 +49,7 @@ class EngineHost:
         """
         started = time.monotonic()
         specs = [self._spec("", role) for role in roles]
-        memory_check(specs, self._pool.budget_mb)
+        self._check(specs)
         with ThreadPoolExecutor(len(specs), thread_name_prefix="engine-load") as executor:
             for lease in list(executor.map(self._load_pinned, specs)):
                 lease.release()
@@ -151,6 +151,13 @@ class EngineHost:
         self._pool.stop()
 
     # -- inside ------------------------------------------------------------------------------------------------------
+    def _check(self, specs: Sequence[ModelSpec]) -> None:
+        """Find what is wrong in a second where one can, and not after minutes of making or loading another model."""
+        memory_check(specs, self._pool.budget_mb)
+        for spec in specs:
+            if not spec.requantise and not spec.source.startswith("remote:"):
+                weights_prepare(spec, self._config.data_dir)
+
     def _load_pinned(self, spec: ModelSpec) -> Lease:
         return self._pool.acquire(spec, deadline_s=300, pinned=True)
 

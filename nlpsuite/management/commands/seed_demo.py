@@ -6,7 +6,9 @@ from typing import Any
 
 from django.core.management.base import BaseCommand
 
+from apps.core.errors import AppError
 from nlpsuite.demo import demo_seed
+from nlpsuite.startup import start_refuse
 
 
 class Command(BaseCommand):
@@ -14,4 +16,7 @@ class Command(BaseCommand):
     requires_system_checks: list[str] = []
 
     def handle(self, *args: Any, **options: Any) -> None:
-        demo_seed(say=self.stdout.write)
+        try:
+            demo_seed(say=self.stdout.write)
+        except AppError as error:
+            start_refuse(error)
