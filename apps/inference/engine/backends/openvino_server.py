@@ -10,6 +10,7 @@ import json
 import logging
 import os
 import re
+import secrets
 import signal
 import sys
 import time
@@ -50,6 +51,7 @@ class _Request:
     deadline: float
     logprobs: bool
     beams: bool
+    seed: int
     waiting: list[_Choice] = field(default_factory=list)
 
 
@@ -156,7 +158,10 @@ class Server:
         count = int(message.get("n") or 1)
         choices = [_Choice(index, TextStream(self._tokenizer.decode, stop)) for index in range(count)]
         deadline = time.monotonic() + float(message.get("deadline_s") or 3600)
-        request = _Request(ids, config, choices, prompt_tokens, deadline, message.get("logprobs") is not None, beams)
+        logprobs, seed = message.get("logprobs") is not None, message.get("seed")
+        # Not the clock alone: requests that come in one batch must differ.
+        seed = secrets.randbits(31) if seed is None else int(seed)
+        request = _Request(ids, config, choices, prompt_tokens, deadline, logprobs, beams, seed)
         self._submit(request, choices[0])
         # The others start when the first has its first token: then the prompt is in the prefix cache.
         request.waiting = [] if beams else choices[1:]
@@ -165,6 +170,8 @@ class Server:
 
     def _submit(self, request: _Request, choice: _Choice) -> None:
         self._handles += 1
+        # Each choice draws on its own; the pipeline copies the configuration.
+        request.config.rng_seed = (request.seed + choice.index) & 0x7FFFFFFF
         choice.handle = self._pipeline.add_request(self._handles, request.ids, request.config)
 
     def _config(self, message: dict[str, Any], room: int) -> Any:
@@ -188,7 +195,6 @@ class Server:
             config.min_p = float(message.get("min_p") or 0.0)
             if message.get("top_k"):
                 config.top_k = int(message["top_k"])
-            config.rng_seed = int(message.get("seed") or time.time_ns()) & 0x7FFFFFFF
         if message.get("json_schema") is not None:
             schema = json.dumps(message["json_schema"] or {"type": "object"})
             config.structured_output_config = genai.StructuredOutputConfig(json_schema=schema)

@@ -267,12 +267,11 @@ class OpenVinoChat(ProcessChat):
     """OpenVINO GenAI's continuous batching; reads GGUF files of Q8_0 or F16, and folders of its own format.
 
     Options: `precision` "float32" computes as the float32 model does, "auto" (default) with 8-bit activations and cache
-    where the processor gains from it; `slots`. There is one random generator for all requests, so a seed does not
-    repeat a text; greedy text repeats.
+    where the processor gains from it; `slots`.
     """
 
     module = "openvino_server"
-    capabilities: frozenset[Capability] = frozenset(("logprobs", "json_schema", "beams", "min_p", "prompt"))
+    capabilities: frozenset[Capability] = frozenset(("seed", "logprobs", "json_schema", "beams", "min_p", "prompt"))
 
     def settings(self) -> dict[str, Any]:
         """Add the scheduler's bounds and the precision."""
