@@ -76,6 +76,6 @@ def _info(spec: ModelSpec) -> ModelInfo:
         is_default=catalogue().defaults.get(spec.role) == spec.name,
         labels=spec.labels,
         adapters=tuple(spec.adapters),
-        languages=tuple((source, target) for source, target in spec.options.get("pairs", ())),
+        languages=tuple((pair[0], pair[1]) for pair in spec.options.get("pairs", ())),
         capabilities=tuple(sorted(capabilities_of(spec))),
     )
