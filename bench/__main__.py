@@ -1,59 +1,66 @@
-"""Run the benchmarks beside their peers: `python -m bench [--suite NAME]`. Writes bench/results/latest.json."""
+"""Run the benchmarks beside their peers: `python -m bench [--suite NAME] [--quick]`. Writes bench/results/latest.json.
+
+Each suite runs in a process of its own, each peer in another; progress is on stderr, the table on stdout. A suite that
+fails leaves its last results where they are and is named at the end.
+"""
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 import platform
 import subprocess
 import sys
-from pathlib import Path
 from typing import Any
 
-SUITES = ("generate", "stream", "ingest")
-RESULTS = Path(__file__).parent / "results" / "latest.json"
+from bench.measure import ROUNDS
+from bench.paths import RESULTS, ROOT
+from bench.progress import say
+from bench.results import table
+
+SUITES = ("generate", "embed", "classify", "translate", "stream", "ingest")
+QUICK = "quick.json"
 
 
-def run_suite(name: str) -> dict[str, Any]:
-    """Run one suite in a process of its own, so that no suite inherits another's models or settings."""
-    code = f"import json, sys; from bench import {name}; json.dump({name}.run(), sys.stdout)"
-    done = subprocess.run([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, check=False)
+def run_suite(name: str, rounds: int) -> dict[str, Any] | None:
+    """Return the cases of one suite, or None when it failed (why is on stderr)."""
+    code = f"import json, sys; from bench import {name}; sys.stdout.write(json.dumps({name}.run({rounds})))"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, stdout=subprocess.PIPE, text=True, check=False)
     if done.returncode:
-        raise SystemExit(f"suite {name} failed with status {done.returncode}")
-    return json.loads(done.stdout.splitlines()[-1])
+        return None
+    cases: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return cases
 
 
-def table(results: dict[str, dict[str, Any]]) -> str:
-    """Return the results as a table: ours, each peer, and the ratio to the best peer (above 1: we are better)."""
-    lines = [f"{'case':<52} {'ours':>10} {'ratio':>7}  peers"]
-    for suite, cases in results.items():
-        for name, case in cases.items():
-            peers = case["peers"]
-            ratio = ""
-            if peers and case["ours"]:
-                best = max(peers.values()) if case["higher_is_better"] else min(peers.values())
-                value = case["ours"] / best if case["higher_is_better"] else best / case["ours"]
-                ratio = f"{value:.2f}"
-            shown = ", ".join(f"{peer} {value:g}" for peer, value in peers.items())
-            lines.append(f"{suite + ': ' + name:<52} {case['ours']:>10g} {ratio:>7}  {shown} {case['unit']}")
-    return "\n".join(lines)
-
-
-def main() -> None:
-    """Run all suites or one, keep the others' last results, print the table."""
+def main() -> int:
+    """Run all suites or one, keep the others' last results, print the table; 1 when a suite failed."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--suite", choices=SUITES)
-    wanted = parser.parse_args().suite
-    kept = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
-    fresh = {}
-    for number, name in enumerate([wanted] if wanted else SUITES, 1):
-        print(f"[{number}/{1 if wanted else len(SUITES)}] {name}", file=sys.stderr, flush=True)
-        fresh[name] = run_suite(name)
-    print(f"{platform.machine()}, {platform.platform()}")
+    parser.add_argument("--quick", action="store_true", help="one repetition, kept apart from the results")
+    options = parser.parse_args()
+    # One repetition is no result: it does not replace one.
+    target, rounds = (RESULTS.with_name(QUICK), 1) if options.quick else (RESULTS, ROUNDS)
+    target.parent.mkdir(exist_ok=True)
+    wanted = [options.suite] if options.suite else list(SUITES)
+    fresh: dict[str, dict[str, Any]] = {}
+    for number, name in enumerate(wanted, 1):
+        say(f"[{number}/{len(wanted)}] {name}")
+        cases = run_suite(name, rounds)
+        if cases is None:
+            continue
+        fresh[name] = cases
+        kept = json.loads(target.read_text()) if target.exists() else {}
+        partial = target.with_suffix(".tmp")
+        partial.write_text(json.dumps(kept | {name: cases}, indent=1, sort_keys=True) + "\n")
+        os.replace(partial, target)
+    print(f"{platform.machine()}, {os.cpu_count()} cores, {platform.platform()}, median of {rounds}")
     print(table(fresh))
-    RESULTS.parent.mkdir(exist_ok=True)
-    RESULTS.write_text(json.dumps(kept | fresh, indent=1, sort_keys=True) + "\n")
+    failed = [name for name in wanted if name not in fresh]
+    if failed:
+        say(f"failed: {', '.join(failed)}")
+    return 1 if failed else 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""What is measured: our engine and its peers, each a process that answers lines of JSON (see `protocol`)."""
