@@ -7,6 +7,7 @@ import json
 import sys
 import time
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import psutil
@@ -23,9 +24,8 @@ from apps.inference.engine.weights import (
     weights_locate,
     weights_prepare,
     weights_prepare_adapters,
-    weights_size_bytes,
 )
-from apps.inference.services import catalogue, engine_stats, model_list
+from apps.inference.services import catalogue, engine_stats, model_get, model_list
 from apps.inference.services.local import engine_config
 
 EXIT_BAD = 1
@@ -138,7 +138,7 @@ class Command(BaseCommand):
         try:
             root = weights_prepare(spec, engine_config().data_dir, progress=progress)
             weights_prepare_adapters(spec, engine_config().data_dir)
-            row |= {"size_mb": round(weights_size_bytes(root) / 1e6), "detail": root.name}
+            row |= {"size_mb": _size_mb(root), "detail": root.name}
             row["memory_mb"] = memory_needed_mb(spec)
             if row["memory_mb"] > budget_mb:
                 raise NotEnoughMemory(
@@ -207,6 +207,11 @@ def _memory_mb(spec: ModelSpec) -> int | None:
         return None
 
 
+def _size_mb(root: Path) -> int:
+    files = [root] if root.is_file() else [path for path in root.rglob("*") if path.is_file()]
+    return round(sum(path.stat().st_size for path in files) / 1e6)
+
+
 def _warm_one(host: EngineHost, spec: ModelSpec) -> tuple[Row, int]:
     before_mb = _resident_mb()
     row: Row = {"name": spec.name, "status": "ok", "first_ms": 0, "detail": "", "load_s": 0.0, "memory_mb": 0}
@@ -241,7 +246,7 @@ def _sample(spec: ModelSpec) -> BatchItem:
     if spec.role == "reranker":
         return ("Where does Ana live?", _TEXT)
     if spec.role == "translator":
-        source, target = next(iter(spec.options.get("pairs", ())), ("", ""))
+        source, target = next(iter(model_get(name=spec.name).languages), ("", ""))
         return TranslateItem(_TEXT, source, target)
     return _TEXT
 
