@@ -59,6 +59,7 @@ def weights_prepare_adapters(spec: ModelSpec, data_dir: Path) -> dict[str, Path]
 
     Errors: as weights_prepare.
     """
+    (data_dir / "models").mkdir(parents=True, exist_ok=True)
     verifier = Verifier(data_dir / "models" / "verified.json")
     folders: dict[str, Path] = {}
     for name, source in spec.adapters.items():

@@ -104,3 +104,45 @@ def tagger(folder: Path) -> Path:
     torch.manual_seed(2)
     labels = ("O", "B-PER", "I-PER", "B-LOC", "I-LOC")
     return _saved(transformers.BertForTokenClassification(_bert_config(word_tokenizer(folder), labels)), folder)
+
+
+CHAT_TEMPLATE = (
+    "{% for m in messages %}<|im_start|>{{ m['role'] }}\n{{ m['content'] }}<|im_end|>\n{% endfor %}"
+    "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
+)
+
+
+def byte_tokenizer(folder: Path, **settings: Any) -> Any:
+    """A byte-level BPE tokenizer of 320 tokens, as GPT-2 and its successors have it: any text can be written."""
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    special = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"]
+    alphabet = pre_tokenizers.ByteLevel.alphabet()
+    trainer = trainers.BpeTrainer(vocab_size=320, special_tokens=special, initial_alphabet=alphabet)
+    tokenizer.train_from_iterator(TEXTS, trainer)
+    wrapped = transformers.PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer, eos_token="<|im_end|>", pad_token="<|endoftext|>", model_max_length=256, **settings
+    )
+    wrapped.save_pretrained(folder)
+    return wrapped
+
+
+def chat(folder: Path, template: str = CHAT_TEMPLATE) -> Path:
+    torch.manual_seed(3)
+    tokenizer = byte_tokenizer(folder, **({"chat_template": template} if template else {}))
+    config = transformers.LlamaConfig(
+        vocab_size=len(tokenizer),
+        hidden_size=32,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        intermediate_size=64,
+        max_position_embeddings=256,
+        initializer_range=0.4,
+        tie_word_embeddings=True,
+        bos_token_id=None,
+        eos_token_id=tokenizer.eos_token_id,
+        pad_token_id=tokenizer.pad_token_id,
+    )
+    return _saved(transformers.LlamaForCausalLM(config), folder)

@@ -13,6 +13,7 @@ _PACKAGE = "apps.inference.engine.backends"
 CHAT_BACKENDS: dict[str, str] = {
     "openvino-genai": "process_chat:OpenVinoChat",
     "llama-cpp": "process_chat:LlamaChat",
+    "transformers": "transformers_chat:TransformersChat",
 }
 BATCH_BACKENDS: dict[tuple[str, str], str] = {
     ("embedding", "sentence-transformers"): "sentence_embed:SentenceEmbedder",
