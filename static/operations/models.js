@@ -40,7 +40,7 @@ export function modelsShow(part, data) {
   const several = data.workers.length > 1;
   const heading = (key, help) => h("th", { scope: "col", class: "num", title: help ? t(help) : null }, t(key));
   replace(part("models-head"), h("tr", null, h("th", { scope: "col" }, t("model")), h("th", { scope: "col" }, t("state")), COLUMNS.map(([key, , help]) => heading(key, help))));
-  replace(part("models-body"), data.models.map((row) => h("tr", null,
+  replace(part("models-body"), data.models.map((row) => h("tr", { "data-state": row.state },
     nameCell(row, several),
     h("td", null, stateBadge(row.state)),
     COLUMNS.map(([key, value]) => h("td", { class: "num", "data-label": t(key) }, value(row))))));
