@@ -167,7 +167,7 @@ class Server:
         if announce and run.error is not None:
             self._refuse(run.id, run.error)
         elif announce:
-            self._send_end(run, [choice.reason or "stop" for choice in run.choices])
+            self._send_end(run, [choice.reason for choice in run.choices])
         self._start_waiting()
 
     def _compute(self, run: Run) -> None:
@@ -182,6 +182,8 @@ class Server:
             self._engine.handle_completions({**body, **seed, "n": len(batch)}, seen)
             if run.over or run.error is not None:
                 return
+            if not all(choice.reason for choice in batch):
+                raise Refused("failed", "llama.cpp broke off")
 
     def _body(self, message: dict[str, Any]) -> dict[str, Any]:
         prompt = message.get("prompt")
@@ -240,7 +242,7 @@ class Server:
                 continue
             before = choice.tokens
             text, logprobs = choice.take(part, chunk.get("timings") or {}, run.message.get("logprobs"))
-            self._totals["generated_tokens"] += choice.tokens - before
+            self._count(generated_tokens=choice.tokens - before)
             if not choice.reason and run.prompt_tokens + choice.tokens >= self._context_tokens:
                 text += choice.finish("length")
             if choice.broken:
@@ -255,11 +257,15 @@ class Server:
     def _note_prompt(self, run: Run, progress: dict[str, Any]) -> bool:
         if not run.prompt_tokens:
             run.prompt_tokens = int(progress["total"])
-            self._totals["prompt_tokens"] += run.prompt_tokens
-            self._totals["cached_tokens"] += int(progress["cache"])
+            self._count(prompt_tokens=run.prompt_tokens, cached_tokens=int(progress["cache"]))
             if run.prompt_tokens >= self._context_tokens:
                 run.error = _too_long(run.prompt_tokens, self._context_tokens)
         return run.error is not None
+
+    def _count(self, **more: int) -> None:
+        with self._lock:
+            for name, value in more.items():
+                self._totals[name] += value
 
     # -- ends --------------------------------------------------------------------------------------------------------
     def _end(self, run: Run, why: str) -> None:
