@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from pathlib import Path
 from typing import Any
 
@@ -146,3 +147,77 @@ def chat(folder: Path, template: str = CHAT_TEMPLATE) -> Path:
         pad_token_id=tokenizer.pad_token_id,
     )
     return _saved(transformers.LlamaForCausalLM(config), folder)
+
+
+def t5(folder: Path) -> Path:
+    torch.manual_seed(5)
+    tokenizer = byte_tokenizer(folder)
+    config = transformers.T5Config(
+        vocab_size=len(tokenizer),
+        d_model=32,
+        d_kv=8,
+        d_ff=64,
+        num_layers=2,
+        num_heads=4,
+        initializer_factor=3.0,
+        decoder_start_token_id=tokenizer.pad_token_id,
+        pad_token_id=tokenizer.pad_token_id,
+        eos_token_id=tokenizer.eos_token_id,
+    )
+    return _saved(transformers.T5ForConditionalGeneration(config), folder)
+
+
+def _seq2seq_sizes(vocabulary: int) -> dict[str, Any]:
+    sizes = {"d_model": 32, "max_position_embeddings": 64, "vocab_size": vocabulary, "init_std": 0.4}
+    for part in ("encoder", "decoder"):
+        sizes |= {f"{part}_layers": 2, f"{part}_attention_heads": 4, f"{part}_ffn_dim": 64}
+    return sizes
+
+
+def marian(folder: Path) -> Path:
+    """A model of one pair, with two sentencepiece vocabularies, as OPUS-MT comes."""
+    import sentencepiece
+
+    folder.mkdir(parents=True)
+    for name in ("source", "target"):
+        sentencepiece.SentencePieceTrainer.train(
+            sentence_iterator=iter(TEXTS * 20),
+            model_prefix=str(folder / name),
+            vocab_size=90,
+            bos_id=-1,
+            eos_id=0,
+            unk_id=1,
+            minloglevel=2,
+        )
+        (folder / f"{name}.model").rename(folder / f"{name}.spm")
+        (folder / f"{name}.vocab").unlink()
+    pieces = sentencepiece.SentencePieceProcessor(str(folder / "source.spm"))
+    words = {pieces.id_to_piece(index): index for index in range(pieces.get_piece_size())}
+    (folder / "vocab.json").write_text(json.dumps({**words, "<pad>": len(words)}))
+    settings = {"source_lang": "en", "target_lang": "pt", "model_max_length": 64, "tokenizer_class": "MarianTokenizer"}
+    (folder / "tokenizer_config.json").write_text(json.dumps(settings))
+    torch.manual_seed(6)
+    config = transformers.MarianConfig(
+        **_seq2seq_sizes(len(words) + 1),
+        pad_token_id=len(words),
+        eos_token_id=0,
+        decoder_start_token_id=len(words),
+        forced_eos_token_id=None,
+        scale_embedding=True,
+    )
+    return _saved(transformers.MarianMTModel(config), folder)
+
+
+def nllb(folder: Path) -> Path:
+    """A model of many languages, whose tokenizer has a token for each."""
+    letters = sorted(set("".join(TEXTS)) - {" "})
+    words = {token: index for index, token in enumerate(["<s>", "<pad>", "</s>", "<unk>", "▁", *letters])}
+    tokenizer = transformers.NllbTokenizer(
+        vocab=words, merges=[], additional_special_tokens=["eng_Latn", "por_Latn", "deu_Latn"], model_max_length=64
+    )
+    tokenizer.save_pretrained(folder)
+    torch.manual_seed(7)
+    config = transformers.M2M100Config(
+        **_seq2seq_sizes(len(tokenizer)), pad_token_id=1, bos_token_id=0, eos_token_id=2, decoder_start_token_id=2
+    )
+    return _saved(transformers.M2M100ForConditionalGeneration(config), folder)

@@ -22,6 +22,8 @@ BATCH_BACKENDS: dict[tuple[str, str], str] = {
     ("tagger", "transformers"): "transformers_encoder:TransformersTagger",
     ("tagger", "spacy"): "spacy_tagger:SpacyTagger",
     ("translator", "bergamot"): "bergamot:BergamotTranslator",
+    ("translator", "transformers"): "transformers_seq2seq:TransformersTranslator",
+    ("text2text", "transformers"): "transformers_seq2seq:TransformersText2Text",
 }
 
 
