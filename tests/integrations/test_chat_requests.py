@@ -219,9 +219,10 @@ def test_what_would_change_the_result_is_refused_by_name(
         ({"response_format": {"type": "json_schema"}}, "response_format.json_schema", "invalid_value"),
         (
             {"response_format": {"type": "json_object", "value": {"enum": ["x" * 70_000]}}},
-            "response_format.json_schema",
+            "response_format",
             "invalid_value",
         ),
+        ({"response_format": {"type": "json", "value": {"type": "nonsense"}}}, "response_format", "invalid_value"),
         ({"frobnicate": 1}, "frobnicate", "unknown_parameter"),
         ({"adapter": "none such"}, "adapter", "invalid_value"),
         ({"messages": [{"role": "user", "content": "x" * 600_000}]}, "messages", "context_length_exceeded"),

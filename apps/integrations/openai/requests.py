@@ -9,6 +9,7 @@ from typing import Any
 from apps.core.errors import Invalid, NotFound
 from apps.inference.services import model_get
 from apps.inference.types import ChatMessage, GenerateRequest, ModelInfo
+from apps.integrations.json_schemas import SchemaRefused, schema_plain
 from apps.integrations.openai.schemas import (
     CHAT_TOKENS,
     MAX_PROMPTS,
@@ -24,7 +25,6 @@ from apps.integrations.openai.schemas import (
 _ROLES = {"developer": "system", "tool": "user", "function": "user"}
 # No tokenizer has tokens of this length on average: such a prompt is refused before it costs anything.
 _CHARS_PER_TOKEN = 64
-_MAX_SCHEMA_BYTES = 64 * 1024
 # With use_beam_search and no number of beams; as many as transformers' documentation uses in its examples.
 _BEAMS = 4
 
@@ -149,9 +149,10 @@ def _json_schema(wanted: ResponseFormat | None) -> dict[str, Any] | None:
         if wanted.type == "json_object":
             return {}
         raise _invalid("response_format.json_schema", "The schema is missing.")
-    if len(json.dumps(schema)) > _MAX_SCHEMA_BYTES:
-        raise _invalid("response_format.json_schema", f"The schema is larger than {_MAX_SCHEMA_BYTES} bytes.")
-    return schema
+    try:
+        return schema_plain(schema)
+    except SchemaRefused as error:
+        raise _invalid("response_format", f"Invalid schema for response_format: {error}") from None
 
 
 def _turn(message: Message, number: int) -> ChatMessage:

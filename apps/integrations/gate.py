@@ -1,0 +1,66 @@
+"""The first door of the model routes: too many calls at once are refused before anything is read or looked up.
+
+Under ten times the load that models can bear, what a refusal costs decides whether the web process still serves
+anybody: this one takes a fraction of a millisecond and no thread, connection or query.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from django.conf import settings
+
+RefusalShape = Callable[[int, str, str], dict[str, Any]]
+_RETRY_AFTER_S = b"1"
+
+
+class CallGate:
+    """ASGI middleware that counts the calls in flight below the paths of `shapes`, in all and by what they sign with.
+
+    Above API_MAX_IN_FLIGHT in this process, or API_MAX_IN_FLIGHT_PER_KEY with one key, it answers 429 "busy" with
+    Retry-After. The organisation's own limit is smaller and is checked behind this door.
+    """
+
+    def __init__(self, app: Any, *, shapes: Mapping[str, RefusalShape]) -> None:
+        self._app, self._shapes = app, shapes
+        self._all = 0
+        self._by_key: Counter[bytes] = Counter()
+
+    async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
+        """Pass the call on, or refuse it."""
+        shape = self._shape(scope)
+        if shape is None:
+            await self._app(scope, receive, send)
+            return
+        key = next((value for name, value in scope["headers"] if name == b"authorization"), b"")
+        if self._all >= settings.API_MAX_IN_FLIGHT or self._by_key[key] >= settings.API_MAX_IN_FLIGHT_PER_KEY:
+            await _refuse(send, shape)
+            return
+        self._all += 1
+        self._by_key[key] += 1
+        try:
+            await self._app(scope, receive, send)
+        finally:
+            self._all -= 1
+            self._by_key[key] -= 1
+            if not self._by_key[key]:
+                del self._by_key[key]
+
+    def _shape(self, scope: dict[str, Any]) -> RefusalShape | None:
+        if scope["type"] != "http":
+            return None
+        return next((shape for path, shape in self._shapes.items() if scope["path"].startswith(path)), None)
+
+
+async def _refuse(send: Any, shape: RefusalShape) -> None:
+    body = json.dumps(shape(429, "busy", "Too many calls are running; try again in a moment.")).encode()
+    headers = [
+        (b"content-type", b"application/json"),
+        (b"content-length", str(len(body)).encode()),
+        (b"retry-after", _RETRY_AFTER_S),
+    ]
+    await send({"type": "http.response.start", "status": 429, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
