@@ -228,7 +228,7 @@ def _models(stats: Mapping[str, Any], known: Catalogue) -> list[dict[str, Any]]:
 
 
 def _loaded(model: Mapping[str, Any]) -> dict[str, Any]:
-    first, read = model.get("first_token_s"), model.get("prompt_tokens", 0)
+    first, read, cached = model.get("first_token_s"), model.get("prompt_tokens", 0), model.get("cached_tokens")
     p95 = quantile(first["bounds"], first["counts"], 0.95) if first else None
     return {
         **{key: model[key] for key in ("role", "backend", "revision", "state", "memory_mb", "leases", "load_s")},
@@ -239,7 +239,7 @@ def _loaded(model: Mapping[str, Any]) -> dict[str, Any]:
         "cancelled": model.get("cancelled", 0),
         "not_done": sum(model.get(key, 0) for key in ("failed", "refused", "expired")),
         "tokens": model.get("generated_tokens", model.get("tokens", 0)),
-        "cached_share": round(model.get("cached_tokens", 0) / read, 4) if read else None,
+        "cached_share": round(cached / read, 4) if read and cached is not None else None,
         "restarts": model.get("restarts", 0),
         "first_token_p95_s": round(p95, 4) if p95 is not None else None,
     }

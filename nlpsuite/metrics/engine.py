@@ -71,7 +71,7 @@ def engine_families(stats: Mapping[str, Mapping[str, Any]], now: float) -> Itera
     for name, (key, factor, text) in _MODEL_GAUGES.items():
         gauge = GaugeMetricFamily(PREFIX + name, text, labels=_MODEL)
         for worker, model_name, model in models:
-            if key in model:
+            if model.get(key) is not None:
                 gauge.add_metric([worker, model_name], model[key] * factor)
         yield gauge
     for name, key in (("queue_depth", "queued"), ("running", "running")):
@@ -116,7 +116,7 @@ def _counters(models: list[tuple[str, str, Mapping[str, Any]]]) -> Iterator[Metr
     for name, (key, text) in _MODEL_COUNTERS.items():
         counter = CounterMetricFamily(PREFIX + name, text, labels=_MODEL)
         for worker, model_name, model in models:
-            if key in model:
+            if model.get(key) is not None:
                 counter.add_metric([worker, model_name], model[key])
         yield counter
     labels = (*_MODEL, "outcome")

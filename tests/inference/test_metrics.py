@@ -14,6 +14,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from apps.core.tenancy import tenant_scope
 from apps.events.models import OutboxEntry
 from apps.inference.engine.host import EngineHost
+from apps.inference.selectors import operations_view
 from apps.inference.services import generation_permit
 from apps.inference.services.stats import stats_publish
 from apps.inference.types import ChatMessage, GenerateRequest
@@ -92,6 +93,13 @@ def test_what_a_kind_of_model_does_not_count_is_not_shown(published: Samples) ->
     assert _value(published, "nlpsuite_inference_generated_tokens_total", **EMBEDDING) is None
     assert _value(published, "nlpsuite_inference_encoded_tokens_total", **CHAT) is None
     assert _value(published, "nlpsuite_inference_time_to_first_token_seconds_count", **EMBEDDING) is None
+
+
+def test_cache_hits_that_a_backend_does_not_tell_are_not_shown_as_none_at_all(db: None, valkey: redis.Redis) -> None:
+    stats_publish("host:7", workers.info(smollm2_135m_instruct=workers.chat_model(cached_tokens=None)))
+    assert _value(_samples(_text()), "nlpsuite_inference_cached_prompt_tokens_total", **CHAT) is None
+    rows = {row["name"]: row for row in operations_view()["models"]}
+    assert rows[CHAT["model"]]["cached_share"] is None
 
 
 def test_a_loaded_model_says_what_it_is(published: Samples) -> None:

@@ -206,11 +206,12 @@ class EngineConfig:
 class ChatCounters:
     """What a chat backend knows of itself since it was loaded; the rest its runner counts.
 
-    `cached_tokens`: prompt tokens that were not computed again; `cache_usage`: share of the KV cache in use, 0 to 1.
+    `cached_tokens`: prompt tokens that were not computed again, None where the backend does not tell;
+    `cache_usage`: share of the KV cache in use, 0 to 1.
     """
 
     prompt_tokens: int = 0
-    cached_tokens: int = 0
+    cached_tokens: int | None = 0
     generated_tokens: int = 0
     restarts: int = 0
     cache_usage: float = 0.0

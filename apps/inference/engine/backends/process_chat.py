@@ -209,7 +209,7 @@ class ProcessChat:
         elif kind == "pong":
             with self._lock:
                 for key in _COUNTERS:
-                    setattr(self._counters, key, event.get(key, 0))
+                    setattr(self._counters, key, event.get(key))
             self._pongs.put(event)
         elif kind in ("end", "error"):
             with self._lock:

@@ -138,7 +138,7 @@ class RemoteChat:
             return ModelUnavailable(f"the generation of {self._spec.name} failed")
         with self._lock:
             self._counters.prompt_tokens += stats.prompt_tokens
-            self._counters.cached_tokens += answer.cached_tokens
+            self._counters.cached_tokens = (self._counters.cached_tokens or 0) + answer.cached_tokens
             self._counters.generated_tokens += stats.completion_tokens
         return stats
 
