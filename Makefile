@@ -4,6 +4,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 DEV_STAMP := $(VENV)/.installed-dev
+# The peers of the benchmarks: an environment of its own that sees the product's packages too, which saves 2.5 GB.
+BENCH_VENV := .venv-bench
+BENCH_STAMP := $(BENCH_VENV)/.installed
+SITE_PACKAGES := -c "import sysconfig; print(sysconfig.get_path('purelib'))"
 LOCK := requirements.txt requirements-models.txt requirements.lock
 
 .PHONY: run test check bench install install-dev openapi
@@ -19,6 +23,13 @@ $(STAMP): $(LOCK)
 $(DEV_STAMP): $(STAMP) requirements-dev.txt
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt -c requirements.lock
 	@touch $(DEV_STAMP)
+
+$(BENCH_STAMP): $(DEV_STAMP) requirements-bench.txt
+	@test -x $(BENCH_VENV)/bin/python || $(BIN)/python -m venv $(BENCH_VENV)
+	@$(BIN)/python $(SITE_PACKAGES) > "$$($(BENCH_VENV)/bin/python $(SITE_PACKAGES))/product.pth"
+	@$(BENCH_VENV)/bin/python -m pip install --quiet --disable-pip-version-check -r requirements-bench.txt \
+		-c requirements.lock
+	@touch $(BENCH_STAMP)
 
 install: $(STAMP)
 
@@ -43,5 +54,5 @@ check: $(DEV_STAMP)
 openapi: $(DEV_STAMP)
 	$(BIN)/python manage.py openapi
 
-bench: $(DEV_STAMP)
-	$(BIN)/python -m bench $(if $(SUITE),--suite $(SUITE))
+bench: $(BENCH_STAMP)
+	$(BIN)/python -m bench $(if $(SUITE),--suite $(SUITE)) $(ARGS)

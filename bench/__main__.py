@@ -25,11 +25,18 @@ QUICK = "quick.json"
 
 def run_suite(name: str, rounds: int) -> dict[str, Any] | None:
     """Return the cases of one suite, or None when it failed (why is on stderr)."""
-    code = f"import json, sys; from bench import {name}; sys.stdout.write(json.dumps({name}.run({rounds})))"
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, stdout=subprocess.PIPE, text=True, check=False)
-    if done.returncode:
+    command = [sys.executable, "-m", "bench.suite", name, str(rounds)]
+    # Its stdin stays open for as long as this process lives: see bench.suite.
+    with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as suite:
+        assert suite.stdout is not None
+        try:
+            lines = suite.stdout.read().splitlines()
+        except BaseException:
+            suite.terminate()
+            raise
+    if suite.returncode:
         return None
-    cases: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    cases: dict[str, Any] = json.loads(lines[-1])
     return cases
 
 
