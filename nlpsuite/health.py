@@ -9,9 +9,9 @@ from psycopg_pool import PoolTimeout
 from redis.exceptions import RedisError
 
 from apps.core.errors import Unavailable
+from apps.core.looks import Looks
 from apps.core.redis import redis_client
 from apps.inference.services import engine_ready
-from nlpsuite.looks import Looks
 
 
 @require_GET

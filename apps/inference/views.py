@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse, JsonResponse
@@ -10,10 +11,15 @@ from django.shortcuts import render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
-from apps.core.errors import AppError, Forbidden
+from apps.core.errors import AppError, Forbidden, Unavailable
 from apps.core.languages import catalogue_render
+from apps.core.looks import Looks
 from apps.inference.messages import OPERATIONS_MESSAGES
 from apps.inference.selectors import operations_view
+
+RETRY_AFTER_S = 2.0
+# A Redis that hangs must not hold a thread of the web process for every operator who looks.
+_looks = Looks[dict[str, Any]]("operations", {"operations": lambda after: operations_view(after=after)}, timeout_s=4.0)
 
 
 def _require_operator(request: HttpRequest) -> None:
@@ -42,7 +48,10 @@ def stats(request: HttpRequest) -> JsonResponse:
     """The figures as JSON; `?after=` leaves out the samples up to that time (seconds since 1970)."""
     try:
         _require_operator(request)
-        return JsonResponse(operations_view(after=_time(request.GET.get("after", ""))))
+        found = _looks.run(_time(request.GET.get("after", "")))["operations"]
+        if found is None:
+            raise Unavailable("Redis does not answer.", retry_after_s=RETRY_AFTER_S)
+        return JsonResponse(found)
     except AppError as error:
         body = {"code": error.code, "message": str(error), "request_id": getattr(request, "request_id", "")}
         response = JsonResponse({"error": body}, status=error.status)

@@ -13,10 +13,10 @@ from prometheus_client.registry import Collector
 from psycopg_pool import PoolTimeout
 
 from apps.core.errors import Unavailable
+from apps.core.looks import Looks
 from apps.events.selectors import outbox_depth
 from apps.inference.services import calls_in_flight, engine_ready, engine_stats, permits_in_use
 from apps.jobs.selectors import jobs_active
-from nlpsuite.looks import Looks
 from nlpsuite.metrics.engine import engine_families
 
 # Prometheus gives a scrape 10 s.

@@ -184,7 +184,7 @@ def test_permits_jobs_and_outbox_are_counted(tenant: Any, valkey: redis.Redis, m
 
     # The look has a thread and a connection of its own, which does not see this test's transaction.
     monkeypatch.setattr(installation.connection, "close", lambda: None)
-    monkeypatch.setattr("nlpsuite.looks.ThreadPoolExecutor", _Here)
+    monkeypatch.setattr("apps.core.looks.ThreadPoolExecutor", _Here)
     with tenant_scope(tenant.id):
         job_enqueue(tenant_id=tenant.id, kind="knowledge.files_delete", payload={"names": []})
     entries = OutboxEntry.objects.filter(state="pending").count()
@@ -207,11 +207,11 @@ class _Here:
     def __init__(self, *_: Any, **__: Any) -> None:
         pass
 
-    def submit(self, work: Any) -> Any:
+    def submit(self, work: Any, *args: Any) -> Any:
         from concurrent.futures import Future
 
         future: Future[Any] = Future()
-        future.set_result(work())
+        future.set_result(work(*args))
         return future
 
 

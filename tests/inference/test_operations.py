@@ -163,10 +163,26 @@ def test_without_redis_the_answer_is_503_with_the_request_id(operator: Client, m
     assert response.json()["error"]["request_id"] == "look-me-up"
 
 
+def test_a_redis_that_hangs_does_not_hold_up_the_answer(operator: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(selectors, "engine_stats", lambda: time.sleep(9))
+    began = time.monotonic()
+    assert operator.get("/operations/stats").status_code == 503
+    assert time.monotonic() - began < 8
+
+
 @pytest.mark.parametrize("after", ["", "x", "nan", "inf", "-inf", "-1", "1e300", "9" * 400, "%00", "1_0"])
 def test_an_odd_time_is_no_error(operator: Client, valkey: redis.Redis, after: str) -> None:
     stats_publish(WORKER, workers.usual())
     assert len(operator.get(f"/operations/stats?after={after}").json()["series"]) <= 150
+
+
+def test_the_figures_name_no_organisation_and_hold_no_text(
+    operator: Client, tenant: Any, api: Any, valkey: redis.Redis
+) -> None:
+    api.post("/conversations", {"contact": {"name": "Canary Kanaal"}})
+    stats_publish(WORKER, workers.usual())
+    body = operator.get("/operations/stats").content.decode()
+    assert [word for word in (tenant.name, str(tenant.id), tenant.slug, "Kanaal") if word in body] == []
 
 
 def test_models_beyond_the_bound_are_counted(valkey: redis.Redis, monkeypatch: pytest.MonkeyPatch) -> None:
