@@ -17,6 +17,7 @@ from django.urls import path
 
 from apps.core.boot import boot_check
 from apps.inbox.consumers import StaffConsumer
+from apps.integrations.gate import CallGate
 from apps.integrations.openai.errors import refusal_body as openai_refusal
 from apps.integrations.tei.errors import refusal_body as tei_refusal
 from apps.knowledge.uploads import BodyLimit
@@ -28,12 +29,17 @@ from nlpsuite.metrics.web import SocketCount
 with ThreadPoolExecutor(1) as pool:
     pool.submit(boot_check).result()
 
+_SHAPES = {"/v1/": openai_refusal, "/tei": tei_refusal}
+
 application = ProtocolTypeRouter(
     {
-        "http": BodyLimit(
-            ByPath(frozenset({"v1", "tei"}), ModelRoutesHandler(), _http),
-            upload_paths=("/api/v1/knowledge/sources", "/knowledge/add"),
-            shapes={"/v1/": openai_refusal, "/tei": tei_refusal},
+        "http": CallGate(
+            BodyLimit(
+                ByPath(frozenset({"v1", "tei"}), ModelRoutesHandler(), _http),
+                upload_paths=("/api/v1/knowledge/sources", "/knowledge/add"),
+                shapes=_SHAPES,
+            ),
+            shapes=_SHAPES,
         ),
         "websocket": SocketCount(
             SessionMiddlewareStack(

@@ -26,6 +26,7 @@ from apps.inference.services.faults import app_error
 from apps.inference.services.generation import pieces_payload, request_from_payload
 from apps.inference.services.local import engine_stopping, local_engine
 from apps.inference.services.rpc import ANSWER_TTL_S, payload_key, taken_key
+from apps.inference.services.stats import worker_name
 from apps.inference.services.streams import COALESCE_S, MAX_ENTRIES, stream_key
 from apps.inference.types import GenerateStats, Piece
 
@@ -44,7 +45,7 @@ def request_answer(*, tenant_id: uuid.UUID, request_id: str) -> None:
         key = payload_key(tenant_id, request_id)
         raw = redis_client().get(key)
         # Taken by one worker only: a message that the broker delivers twice must not give two answers.
-        if raw is None or not redis_client().set(taken_key(key), b"1", nx=True, ex=ANSWER_TTL_S):
+        if raw is None or not redis_client().set(taken_key(key), worker_name(), nx=True, ex=ANSWER_TTL_S):
             return
         payload = json.loads(raw)
         answer = _Answer(tenant_id, request_id, payload["deadline_at"] - time.time())

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import os
-import socket
 import threading
 import time
 from typing import Any, cast
@@ -19,7 +17,7 @@ from apps.inference.engine.host import EngineHost
 from apps.inference.engine.types import EmbedDtype, EngineConfig
 from apps.inference.services.faults import redis_unavailable
 from apps.inference.services.models import catalogue
-from apps.inference.services.stats import STATS_EVERY_S, stats_publish
+from apps.inference.services.stats import STATS_EVERY_S, stats_publish, worker_name
 
 logger = logging.getLogger(__name__)
 
@@ -122,7 +120,7 @@ def engine_info() -> dict[str, Any] | None:
 
 def _heartbeat(host: EngineHost) -> None:
     """Say every second what the engine does, and every 3 s which models answer; take a changed catalogue."""
-    worker, seen, next_ready = f"{socket.gethostname()}:{os.getpid()}", catalogue(), 0.0
+    worker, seen, next_ready = worker_name(), catalogue(), 0.0
     while True:
         try:
             if time.monotonic() >= next_ready:

@@ -23,6 +23,7 @@ from apps.core.redis import redis_client, tenant_key
 from apps.inference.services.cancel import cancel_request
 from apps.inference.services.faults import RETRY_AFTER_S, app_error_from, redis_unavailable
 from apps.inference.services.permits import permit_free, permit_take
+from apps.inference.services.stats import worker_lost
 from apps.inference.services.streams import stream_key
 
 TASK = "apps.inference.tasks.infer_task"
@@ -143,10 +144,15 @@ class RemoteCall:
         return f"{self.tenant_id}:{self.id}"
 
     def check_not_lost(self) -> None:
-        """Raise Unavailable when Redis has neither the request nor an answer any more."""
+        """Raise Unavailable when Redis has neither the request nor an answer, or its worker has died."""
+        payload = payload_key(self.tenant_id, self.id)
         with redis_unavailable():
-            if not redis_client().exists(payload_key(self.tenant_id, self.id), stream_key(self.tenant_id, self.id)):
-                raise Unavailable("The request was lost; send it again.", retry_after_s=1.0)
+            known = redis_client().exists(payload, stream_key(self.tenant_id, self.id))
+            worker: Any = redis_client().get(taken_key(payload))
+        if not known:
+            raise Unavailable("The request was lost; send it again.", retry_after_s=1.0)
+        if worker is not None and worker_lost(worker.decode()):
+            raise Unavailable("The worker that had the request is gone; send it again.", retry_after_s=2.0)
 
 
 def _rows(found: Any) -> list[tuple[bytes, dict[bytes, bytes]]]:

@@ -7,6 +7,8 @@ installation, name no organisation and hold no text.
 from __future__ import annotations
 
 import json
+import os
+import socket
 import time
 from collections.abc import Sequence
 from contextlib import suppress
@@ -45,6 +47,22 @@ class _Resident:
 
 
 _resident = _Resident()
+
+
+# A heartbeat may wait for a model that hangs; a worker is given up for lost only after this long.
+_LOST_S = 8.0
+
+
+def worker_name() -> str:
+    """Return this process's name among the workers."""
+    return f"{socket.gethostname()}:{os.getpid()}"
+
+
+def worker_lost(name: str) -> bool:
+    """Return whether a worker has said nothing for 8 s. Raises Unavailable without Redis."""
+    with redis_unavailable():
+        seen: Any = redis_client().zscore(_WORKERS_KEY, name)
+    return seen is None or time.time() - float(seen) > _LOST_S
 
 
 def _key(worker: str) -> str:
