@@ -20,6 +20,7 @@ import jinja2
 import numpy as np
 import pytest
 import transformers
+from django.core.management import call_command
 
 from apps.inference.catalogue import BERGAMOT, MINILM, SMOLLM2, SPACY_EN
 from apps.inference.engine.backends.transformers_encoder import TransformersClassifier
@@ -477,3 +478,11 @@ def test_code_inside_a_package_of_weights_is_refused_though_it_is_listed(
 def test_the_canary_sings_where_a_pickle_is_loaded(canaries: Path, payload: bytes) -> None:
     pickle.loads(payload)
     assert [path.name for path in canaries.iterdir()] == ["ran"]
+
+
+@pytest.mark.parametrize("spec", [SPACY_EN, BERGAMOT], ids=lambda spec: spec.name)
+def test_checksums_of_a_packaged_library_model_can_be_printed(
+    spec: ModelSpec, capsys: pytest.CaptureFixture[str]
+) -> None:
+    call_command("models", "checksum", spec.source, "--backend", spec.backend, "--json")
+    assert {row["file"]: row["sha256"] for row in json.loads(capsys.readouterr().out)} == dict(spec.files)

@@ -55,7 +55,8 @@ def spec_of(folder: Path, role: Role, backend: str = "transformers", **changes: 
 
 
 def config_of(data_dir: Path) -> EngineConfig:
-    return EngineConfig(data_dir)
+    # Tiny products gain nothing from a second thread, and lose much when it has to wait for a busy core.
+    return EngineConfig(data_dir, threads=1)
 
 
 def word_tokenizer(folder: Path) -> Any:

@@ -19,6 +19,7 @@ from apps.inference.engine.host import EngineHost
 from apps.inference.engine.memory import memory_budget_mb, memory_check, memory_needed_mb
 from apps.inference.engine.types import BatchItem, ChatMessage, GenerateRequest, ModelSpec, Role, TranslateItem
 from apps.inference.engine.weights import (
+    PACKAGED_BACKENDS,
     weights_check_formats,
     weights_digests,
     weights_locate,
@@ -63,6 +64,7 @@ class Command(BaseCommand):
         checksum = actions.add_parser("checksum", help="print the checksums that a catalogue entry needs")
         checksum.add_argument("source", help="package:<module>/<path>, path:<folder or file> or hub:<owner>/<name>")
         checksum.add_argument("--revision", default="main", help="revision of a hub source")
+        checksum.add_argument("--backend", default="", help="the entry's backend, where it is spacy or bergamot")
         checksum.add_argument("--json", action="store_true", default=argparse.SUPPRESS)
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -72,7 +74,7 @@ class Command(BaseCommand):
             "list": self._list,
             "verify": lambda: self._verify(options["name"]),
             "warm": lambda: self._warm(options["name"]),
-            "checksum": lambda: self._checksum(options["source"], options["revision"]),
+            "checksum": lambda: self._checksum(options["source"], options["revision"], options["backend"]),
         }
         try:
             status, rows = actions[options["action"]]()
@@ -169,11 +171,14 @@ class Command(BaseCommand):
             host.stop()
         return status, rows
 
-    def _checksum(self, source: str, revision: str) -> tuple[int, list[Row]]:
-        spec = ModelSpec("checksum", "chat", "", source, revision, {}, "", 0)
+    def _checksum(self, source: str, revision: str, backend: str) -> tuple[int, list[Row]]:
+        spec = ModelSpec("checksum", "chat", backend, source, revision, {}, "", 0)
         root = weights_locate(spec)
-        weights_check_formats(root)
-        return 0, [{"file": name, "sha256": digest} for name, digest in weights_digests(root).items()]
+        packaged = backend in PACKAGED_BACKENDS
+        if not packaged:
+            weights_check_formats(root, adapter=True)
+        digests = weights_digests(root, every_file=packaged)
+        return 0, [{"file": name, "sha256": digest} for name, digest in digests.items()]
 
     def _say(self, text: str) -> None:
         """Show a passing line on a terminal; the next one takes its place."""
