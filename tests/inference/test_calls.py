@@ -19,7 +19,8 @@ from apps.core.errors import AppError, Busy, DeadlineExceeded, Invalid, TooLarge
 from apps.inference.engine.host import EngineHost
 from apps.inference.services import embed_texts, generate_stream, local_engine
 from apps.inference.services.answering import request_answer
-from apps.inference.services.rpc import payload_key
+from apps.inference.services.rpc import payload_key, taken_key
+from apps.inference.services.stats import worker_name
 from apps.inference.tasks import infer_task
 from apps.inference.types import ChatMessage, GenerateRequest
 
@@ -57,6 +58,8 @@ def queue(host: EngineHost, valkey: redis.Redis, monkeypatch: pytest.MonkeyPatch
     def engine_here() -> EngineHost | None:
         return host if threading.current_thread().name == WORKER else None
 
+    # What the heartbeat of a real worker keeps saying.
+    valkey.zadd("infer:workers", {worker_name(): time.time() + 600})
     for module in ("batches", "generation", "answering"):
         monkeypatch.setattr(f"apps.inference.services.{module}.local_engine", engine_here)
     monkeypatch.setattr("apps.inference.services.rpc.current_app", SimpleNamespace(send_task=broker.send_task))
@@ -272,3 +275,18 @@ def test_calling_process_never_loads_torch() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip().endswith("[]")
+
+
+def test_a_worker_that_died_with_the_request_is_told(queue: Queue, valkey: redis.Redis, tenant_id: uuid.UUID) -> None:
+    queue.hold = True
+    valkey.zadd("infer:workers", {"dead:1": time.time() - 60})
+
+    def take() -> None:
+        until(lambda: bool(queue.held))
+        valkey.set(taken_key(payload_key(tenant_id, queue.held[0][1])), "dead:1")
+
+    threading.Thread(target=take).start()
+    began = time.monotonic()
+    with pytest.raises(Unavailable, match="gone"):
+        embed_texts(["x"], tenant_id=tenant_id, deadline_s=30)
+    assert time.monotonic() - began < 10
