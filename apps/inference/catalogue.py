@@ -48,6 +48,17 @@ SMOLLM2_FAST = replace(
     options={"precision": "auto"},
 )
 
+# The same model with llama.cpp: it ranks the alternatives of each token and takes adapters, which the default cannot.
+SMOLLM2_LLAMA = replace(
+    SMOLLM2,
+    name="smollm2-135m-instruct-llama",
+    backend="llama-cpp",
+    requantise="",
+    requantised={},
+    memory_mb=600,
+    options={},
+)
+
 MINILM = ModelSpec(
     name="all-minilm-l6-v2",
     role="embedding",
@@ -163,7 +174,7 @@ class Catalogue:
 
 def catalogue_load(extra: Path | None = None) -> Catalogue:
     """Return the built-in entries, with those of the JSON file `extra` on top. Raises ModelUnavailable."""
-    models = {spec.name: spec for spec in (SMOLLM2, SMOLLM2_FAST, MINILM, SPACY_EN, BERGAMOT)}
+    models = {spec.name: spec for spec in (SMOLLM2, SMOLLM2_FAST, SMOLLM2_LLAMA, MINILM, SPACY_EN, BERGAMOT)}
     defaults: dict[Role, str] = {
         "chat": SMOLLM2.name,
         "embedding": MINILM.name,

@@ -11,6 +11,7 @@ from typing import Any, cast
 from django.conf import settings
 from redis.exceptions import RedisError
 
+from apps.core.egress import model_server_transport
 from apps.core.redis import redis_client
 from apps.inference.engine.errors import ModelUnavailable
 from apps.inference.engine.host import EngineHost
@@ -49,6 +50,7 @@ def engine_config() -> EngineConfig:
         chat_batched_tokens=settings.INFERENCE_BATCHED_TOKENS,
         embed_dtype=cast(EmbedDtype, settings.INFERENCE_EMBED_DTYPE),
         memory_mb=settings.INFERENCE_MEMORY_MB,
+        transport=model_server_transport,
         secret=settings.INFERENCE_SECRET,
     )
 

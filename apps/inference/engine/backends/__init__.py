@@ -12,7 +12,8 @@ from apps.inference.engine.types import BATCH_ROLES, Capability, EngineConfig, M
 _PACKAGE = "apps.inference.engine.backends"
 CHAT_BACKENDS: dict[str, str] = {
     "openvino-genai": "process_chat:OpenVinoChat",
-    "llama-cpp": "process_chat:LlamaChat",
+    "llama-cpp": "llama_chat:LlamaChat",
+    "openai": "remote_chat:RemoteChat",
     "transformers": "transformers_chat:TransformersChat",
 }
 BATCH_BACKENDS: dict[tuple[str, str], str] = {
@@ -21,6 +22,9 @@ BATCH_BACKENDS: dict[tuple[str, str], str] = {
     ("reranker", "transformers"): "transformers_encoder:TransformersReranker",
     ("tagger", "transformers"): "transformers_encoder:TransformersTagger",
     ("tagger", "spacy"): "spacy_tagger:SpacyTagger",
+    ("embedding", "remote"): "remote_batch:RemoteBatch",
+    ("classifier", "remote"): "remote_batch:RemoteBatch",
+    ("reranker", "remote"): "remote_batch:RemoteBatch",
     ("translator", "bergamot"): "bergamot:BergamotTranslator",
     ("translator", "transformers"): "transformers_seq2seq:TransformersTranslator",
     ("text2text", "transformers"): "transformers_seq2seq:TransformersText2Text",

@@ -283,12 +283,3 @@ class OpenVinoChat(ProcessChat):
             "batched_tokens": self._config.chat_batched_tokens,
             "precision": self._spec.options.get("precision", "auto"),
         }
-
-
-class LlamaChat(ProcessChat):
-    """llama.cpp in-process server over any GGUF file: quickest for one stream, repeats a seed, ranks alternatives."""
-
-    module = "llama_server"
-    capabilities: frozenset[Capability] = frozenset(
-        ("seed", "logprobs", "top_logprobs", "json_schema", "min_p", "prompt")
-    )
