@@ -178,6 +178,20 @@ def test_a_generation_of_the_real_engine_raises_its_counters(db: None, valkey: r
     assert grown == [generation.stats.completion_tokens, generation.stats.prompt_tokens, 1, 1]
 
 
+@pytest.mark.models
+def test_a_generation_that_is_cut_short_has_a_time_to_its_first_token(host: EngineHost) -> None:
+    def count() -> int:
+        return sum(host.info()["models"][CHAT["model"]]["first_token_s"]["counts"])
+
+    before = count()
+    request = GenerateRequest((ChatMessage("user", "Write a very long story."),), max_tokens=500)
+    generation = host.generate(request, deadline_s=30)
+    next(iter(generation))
+    assert count() == before + 1
+    generation.close()
+    assert count() == before + 1
+
+
 # -- what the installation holds -------------------------------------------------------------------------------------
 def test_permits_jobs_and_outbox_are_counted(tenant: Any, valkey: redis.Redis, monkeypatch: pytest.MonkeyPatch) -> None:
     from nlpsuite.metrics import installation

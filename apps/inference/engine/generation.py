@@ -107,6 +107,7 @@ class Generation:
             return
         if not self.first_token_s:
             self.first_token_s = time.monotonic() - self.submitted
+            self._owner.first_token(self.first_token_s)
         self.tokens += piece.tokens
         self.deliver(piece)
 
@@ -207,10 +208,13 @@ class ChatRunner:
             self._leave(generation)
             self._totals.failed += failed
             self._totals.finished += not failed
-            if generation.first_token_s:
-                self._first_s.observe(generation.first_token_s)
         self._after_end(generation)
         return True
+
+    def first_token(self, seconds: float) -> None:
+        """Count a generation's time to its first token when it comes: one that is cut short has been waited for too."""
+        with self.lock:
+            self._first_s.observe(seconds)
 
     def health(self) -> bool:
         """Return whether the backend answers."""
