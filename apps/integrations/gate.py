@@ -6,22 +6,30 @@ anybody: this one takes a fraction of a millisecond and no thread, connection or
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import structlog
 from django.conf import settings
+
+log = structlog.get_logger(__name__)
 
 RefusalShape = Callable[[int, str, str], dict[str, Any]]
 _RETRY_AFTER_S = b"1"
+# A reader that takes nothing for so long is cut off: it holds a place, and a permit of its organisation.
+STALLED_S = 30.0
+# Whoever asks whether the models answer must not be told that they do not because they are busy.
+_UNCOUNTED = frozenset(("/tei/health",))
 
 
 class CallGate:
     """ASGI middleware that counts the calls in flight below the paths of `shapes`, in all and by what they sign with.
 
-    Above API_MAX_IN_FLIGHT in this process, or API_MAX_IN_FLIGHT_PER_KEY with one key, it answers 429 "busy" with
-    Retry-After. The organisation's own limit is smaller and is checked behind this door.
+    Above API_MAX_IN_FLIGHT in this process, or API_MAX_IN_FLIGHT_PER_KEY with one key, it answers 429 "overloaded"
+    with Retry-After. The organisation's own limit is checked behind this door. A call whose client stops reading is ended.
     """
 
     def __init__(self, app: Any, *, shapes: Mapping[str, RefusalShape]) -> None:
@@ -42,7 +50,10 @@ class CallGate:
         self._all += 1
         self._by_key[key] += 1
         try:
-            await self._app(scope, receive, send)
+            await self._app(scope, receive, _impatient(send))
+        except TimeoutError:
+            # The server closes a connection whose answer was not finished.
+            log.warning("gate.reader_stalled", path=scope["path"])
         finally:
             self._all -= 1
             self._by_key[key] -= 1
@@ -50,13 +61,23 @@ class CallGate:
                 del self._by_key[key]
 
     def _shape(self, scope: dict[str, Any]) -> RefusalShape | None:
-        if scope["type"] != "http":
+        if scope["type"] != "http" or scope["path"] in _UNCOUNTED:
             return None
         return next((shape for path, shape in self._shapes.items() if scope["path"].startswith(path)), None)
 
 
+def _impatient(send: Any) -> Any:
+    """Return `send`, which raises TimeoutError when the client takes nothing for STALLED_S."""
+
+    async def sending(message: dict[str, Any]) -> None:
+        async with asyncio.timeout(STALLED_S):
+            await send(message)
+
+    return sending
+
+
 async def _refuse(send: Any, shape: RefusalShape) -> None:
-    body = json.dumps(shape(429, "busy", "Too many calls are running; try again in a moment.")).encode()
+    body = json.dumps(shape(429, "overloaded", "Too many calls are running; try again in a moment.")).encode()
     headers = [
         (b"content-type", b"application/json"),
         (b"content-length", str(len(body)).encode()),

@@ -290,7 +290,7 @@ def _string(asked: Mapping[str, Any], place: str) -> tuple[dict[str, Any], int]:
 
 
 def _integer(asked: Mapping[str, Any], place: str) -> dict[str, int]:
-    low, high, plain = -_MAX_INTEGER, _MAX_INTEGER, {}
+    low, high = -_MAX_INTEGER, _MAX_INTEGER
     for key, value in asked.items():
         if isinstance(value, float) and value.is_integer():
             value = int(value)
@@ -298,12 +298,13 @@ def _integer(asked: Mapping[str, Any], place: str) -> dict[str, int]:
             raise SchemaRefused(f"{place}.{key} must be a whole number of at most 2^53.")
         shift = 1 if key.startswith("exclusive") else 0
         if key.endswith("inimum"):
-            plain["minimum"] = low = max(low, value + shift)
+            low = max(low, value + shift)
         else:
-            plain["maximum"] = high = min(high, value - shift)
+            high = min(high, value - shift)
     if low > high:
         raise SchemaRefused(f"{place} has no value between its bounds.")
-    return plain
+    # Both or none: with one bound alone the library ends a number after its sign.
+    return {"minimum": low, "maximum": high} if asked else {}
 
 
 def _is_of(value: Any, kind: str) -> bool:

@@ -8,7 +8,10 @@ from typing import Any
 
 import pytest
 
+from apps.integrations import gate as gate_module
 from apps.integrations.gate import CallGate
+from apps.integrations.openai.errors import refusal_body as openai_refusal
+from apps.integrations.tei.errors import refusal_body as tei_refusal
 
 
 class Inner:
@@ -54,7 +57,7 @@ async def test_one_key_is_refused_above_its_share_and_others_are_not(gate: tuple
     start, body = await call(door)
     assert start["status"] == 429
     assert (b"retry-after", b"1") in start["headers"]
-    assert json.loads(body["body"])["error"]["code"] == "busy"
+    assert json.loads(body["body"])["error"]["code"] == "overloaded"
     running.append(asyncio.ensure_future(call(door, key="b")))
     await asyncio.sleep(0)
     assert inner.calls == 3
@@ -80,3 +83,32 @@ async def test_other_paths_are_not_counted(gate: tuple[CallGate, Inner]) -> None
     inner.go.set()
     statuses = [(await call(door, path="/inbox/"))[0]["status"] for _ in range(5)]
     assert statuses == [200] * 5
+
+
+async def test_a_health_check_passes_a_full_gate(settings: Any) -> None:
+    settings.API_MAX_IN_FLIGHT = 0
+    inner = Inner()
+    inner.go.set()
+    door = CallGate(inner, shapes={"/tei": shape})
+    assert [(await call(door, path=path))[0]["status"] for path in ("/tei/health", "/tei/info")] == [200, 429]
+
+
+async def test_a_reader_that_takes_nothing_is_cut_off_and_frees_its_place(
+    gate: tuple[CallGate, Inner], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gate_module, "STALLED_S", 0.05)
+    door, inner = gate
+    inner.go.set()
+
+    async def stalled(message: dict[str, Any]) -> None:
+        await asyncio.Event().wait()
+
+    stuck = [door({"type": "http", "path": "/v1/models", "headers": []}, None, stalled) for _ in range(2)]
+    await asyncio.wait_for(asyncio.gather(*stuck), 5)
+    assert (await call(door))[0]["status"] == 200
+
+
+def test_a_refusal_has_the_shape_of_its_routes() -> None:
+    openai, tei = openai_refusal(429, "overloaded", "m"), tei_refusal(429, "overloaded", "m")
+    assert openai == {"error": {"message": "m", "type": "overloaded", "param": None, "code": "overloaded"}}
+    assert tei == {"error": "m", "error_type": "overloaded"}

@@ -30,6 +30,7 @@ def nested(depth: int, kind: str = "array") -> dict[str, Any]:
         ({"oneOf": [{"type": "null"}, {"type": "boolean"}]}, {"anyOf": [{"type": "null"}, {"type": "boolean"}]}),
         ({"allOf": [{"type": "null"}]}, {"type": "null"}),
         ({"type": "integer", "exclusiveMinimum": 4, "maximum": 9.0}, {"type": "integer", "minimum": 5, "maximum": 9}),
+        ({"type": "integer", "minimum": -5}, {"type": "integer", "minimum": -5, "maximum": 2**53}),
         ({"type": "array"}, {"type": "array", "items": {}}),
         ({"items": {"type": "null"}}, {"type": "array", "items": {"type": "null"}}),
         ({"type": "string", "format": "date"}, {"type": "string", "format": "date"}),

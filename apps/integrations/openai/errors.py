@@ -45,4 +45,5 @@ def _param(error: AppError) -> str | None:
 
 def refusal_body(status: int, code: str, message: str) -> dict[str, Any]:
     """Return the body of a refusal that comes before Django."""
-    return {"error": {"message": message, "type": "invalid_request_error", "param": None, "code": code}}
+    kind = "overloaded" if status == 429 else "invalid_request_error"
+    return {"error": {"message": message, "type": kind, "param": None, "code": code}}
