@@ -17,6 +17,7 @@ from django.core.management import call_command
 from apps.core.errors import Unavailable
 from apps.inference.services import (
     EngineStopping,
+    catalogue,
     default_model,
     embed_texts,
     engine_info,
@@ -90,7 +91,8 @@ def test_readiness_without_redis_is_unavailable(monkeypatch: pytest.MonkeyPatch)
 def test_catalogue_names_the_defaults() -> None:
     assert default_model("chat").name == "smollm2-135m-instruct"
     assert default_model("embedding").dim == 384
-    assert [model.name for model in model_list()] == ["all-minilm-l6-v2", "smollm2-135m-instruct"]
+    assert [model.name for model in model_list()] == sorted(catalogue().models)
+    assert {model.role for model in model_list() if model.is_default} == {"chat", "embedding", "tagger", "translator"}
 
 
 def test_models_list_prints_a_table_and_json(capsys: pytest.CaptureFixture[str]) -> None:
@@ -99,7 +101,7 @@ def test_models_list_prints_a_table_and_json(capsys: pytest.CaptureFixture[str])
     assert lines[0].split()[:3] == ["name", "role", "default"]
     call_command("models", "list", "--json")
     rows = json.loads(capsys.readouterr().out)
-    assert [row["name"] for row in rows] == ["all-minilm-l6-v2", "smollm2-135m-instruct"]
+    assert [row["name"] for row in rows] == sorted(catalogue().models)
 
 
 def test_models_verify_tells_by_its_exit_status(
