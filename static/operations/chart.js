@@ -126,18 +126,19 @@ export class LineChart {
   }
 
   line(line, index) {
-    let path = "";
+    const runs = [];
     let before = null;
     for (const sample of this.samples) {
       const value = line.get(sample);
       if (value === null || value === undefined) continue;
-      const place = `${this.x(sample.at).toFixed(1)} ${this.y(value).toFixed(1)}`;
-      const joined = before !== null && sample.at - before <= LONGEST_GAP_S;
-      // A point alone is drawn as a dot: a line of no length with round ends.
-      path += joined ? `L${place}` : `M${place}h0.01`;
+      if (before === null || sample.at - before > LONGEST_GAP_S) runs.push([]);
+      runs[runs.length - 1].push([this.x(sample.at).toFixed(1), this.y(value).toFixed(1)]);
       before = sample.at;
     }
-    return path ? [s("path", { class: `ops__line ops__line--${index + 1}`, d: path })] : [];
+    const name = `ops__line ops__line--${index + 1}`;
+    const path = runs.filter((run) => run.length > 1).map((run) => `M${run.map((point) => point.join(" ")).join("L")}`).join("");
+    const alone = runs.filter((run) => run.length === 1).map(([[x, y]]) => s("circle", { class: name, cx: x, cy: y, r: 1.5 }));
+    return path ? [s("path", { class: name, d: path }), ...alone] : alone;
   }
 
   /** Names at the ends of their lines, pushed apart where lines end close together. */
