@@ -55,8 +55,8 @@ SMOLLM2_LLAMA = replace(
     backend="llama-cpp",
     requantise="",
     requantised={},
-    memory_mb=600,
-    options={},
+    memory_mb=950,
+    options={"slots": 4},
 )
 
 MINILM = ModelSpec(
