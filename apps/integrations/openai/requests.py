@@ -25,6 +25,7 @@ from apps.integrations.openai.schemas import (
 _ROLES = {"developer": "system", "tool": "user", "function": "user"}
 # No tokenizer has tokens of this length on average: such a prompt is refused before it costs anything.
 _CHARS_PER_TOKEN = 64
+_GREEDY = 1e-5
 # With use_beam_search and no number of beams; as many as transformers' documentation uses in its examples.
 _BEAMS = 4
 
@@ -92,8 +93,8 @@ def _common(body: Sampling) -> tuple[ModelInfo, dict[str, Any]]:
     if body.stream_options is not None and not body.stream:
         raise _invalid("stream_options", "'stream_options' needs 'stream' to be true.")
     values = {
-        # top_p 0 keeps the likeliest token alone.
-        "temperature": body.temperature if body.top_p > 0 else 0.0,
+        # top_p 0 keeps the likeliest token alone, and so does a temperature that engines round to 0 and then refuse.
+        "temperature": body.temperature if body.top_p > 0 and body.temperature >= _GREEDY else 0.0,
         "top_p": body.top_p or 1.0,
         "top_k": max(0, body.top_k),
         "min_p": body.min_p,
@@ -122,6 +123,9 @@ def _check_capabilities(request: GenerateRequest, model: ModelInfo) -> None:
         "min_p": ("min_p", request.min_p > 0),
         "adapters": ("adapter", bool(request.adapter)),
     }
+    if request.beams > 1 and request.json_schema is not None:
+        # Beam search goes on without the constraint, and says nothing.
+        raise _invalid("response_format", "Beam search does not keep a response format.", code="unsupported_parameter")
     for capability, (param, wanted) in asked.items():
         if wanted and capability not in model.capabilities:
             raise _invalid(param, f"The model {model.name} does not support {param!r}.", code="unsupported_parameter")
