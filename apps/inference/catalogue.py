@@ -147,7 +147,7 @@ BERGAMOT = ModelSpec(
     },
     licence="MIT",
     context_tokens=128,
-    memory_mb=150,
+    memory_mb=300,
     options={"pairs": [["en", "pt", "enpt-1693087644"], ["pt", "en", "pten-1693087646"]]},
 )
 

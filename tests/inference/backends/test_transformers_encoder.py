@@ -19,7 +19,7 @@ from apps.inference.engine.backends.transformers_encoder import (
     TransformersTagger,
 )
 from apps.inference.engine.errors import EngineError, ModelUnavailable
-from apps.inference.engine.types import BatchItem, Span, TranslateItem
+from apps.inference.engine.types import BatchItem, EngineConfig, Span, TranslateItem
 from tests.inference.backends import tiny
 
 PAIRS = [("Where is my order?", text) for text in tiny.TEXTS]
@@ -161,6 +161,16 @@ def test_multi_label_decisions_are_those_of_float32(tmp_path: Path) -> None:
     backend = loaded(TransformersClassifier, folder, "classifier")
     texts = [f"{text} {number}" for number in range(20) for text in tiny.TEXTS]
     assert ((np.stack(run(backend, texts)) > 0) == (reference_logits(folder, texts) > 0)).mean() >= 0.995
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 7])
+def test_parts_on_several_threads_give_the_same(folder: Path, exact: TransformersClassifier, count: int) -> None:
+    spec = tiny.spec_of(folder, "classifier", options={"dtype": "float32"})
+    backend = TransformersClassifier(spec, folder, EngineConfig(folder.parent, threads=3))
+    backend.load()
+    texts = [f"{tiny.TEXTS[3]} {number}" for number in range(count)]
+    np.testing.assert_allclose(np.stack(run(backend, texts)), np.stack(run(exact, texts)), atol=1e-4)
+    backend.stop()
 
 
 # -- loading ---------------------------------------------------------------------------------------------------------
