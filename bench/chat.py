@@ -13,6 +13,7 @@ from bench import materials
 from bench.load import ServerError, complete_all
 from bench.machine import MACHINE
 from bench.players import Absent, Lineup, Player
+from bench.progress import say
 from bench.results import OURS, VARIANT
 from bench.texts import Messages
 
@@ -96,12 +97,19 @@ def ask(lineup: Lineup, name: str, prompts: Sequence[Messages], *, max_tokens: i
 def ask_server(
     lineup: Lineup, name: str, told: Mapping[str, Any], prompts: Sequence[Messages], *, max_tokens: int
 ) -> dict[str, Any]:
-    """Do the same over HTTP. Raises Absent."""
-    try:
-        return complete_all(told["base_url"], told["model"], prompts, max_tokens=max_tokens)
-    except (OSError, EOFError, ServerError, RuntimeError) as error:
-        lineup.lose(name, f"{type(error).__name__}: {error}")
-        raise Absent(str(error)) from error
+    """Do the same over HTTP. A server that breaks a stream off is asked once more. Raises Absent."""
+    tries = 2
+    while True:
+        tries -= 1
+        try:
+            return complete_all(told["base_url"], told["model"], prompts, max_tokens=max_tokens)
+        except (OSError, EOFError, ServerError, RuntimeError) as error:
+            why = f"{type(error).__name__}: {error}"
+            if tries and isinstance(error, EOFError):
+                say(f"{name} broke a stream off; once more")
+                continue
+            lineup.lose(name, why)
+            raise Absent(why) from error
 
 
 def weight_bytes(lineup: Lineup) -> float:

@@ -18,7 +18,9 @@ def _end(_number: int, _frame: object) -> None:
 
 
 def _watch_stdin() -> None:
-    sys.stdin.buffer.read()
+    # Not through sys.stdin, whose lock would be in the way when the interpreter ends.
+    while os.read(0, 4096):
+        pass
     os.kill(os.getpid(), signal.SIGTERM)
 
 
@@ -28,8 +30,6 @@ def main() -> None:
     signal.signal(signal.SIGTERM, _end)
     threading.Thread(target=_watch_stdin, daemon=True).start()
     print(json.dumps(importlib.import_module(f"bench.{name}").run(rounds)), flush=True)
-    # Not through the interpreter's end, which would wait for the thread's lock on stdin.
-    os._exit(0)
 
 
 if __name__ == "__main__":
