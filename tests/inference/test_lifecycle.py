@@ -27,6 +27,7 @@ from apps.inference.services import (
     generate_stream,
     local_engine,
     model_list,
+    stats,
 )
 from apps.inference.services import local as lifecycle
 from apps.inference.types import ChatMessage, GenerateRequest
@@ -75,6 +76,25 @@ def test_whole_life_of_the_engine(started: None, valkey: redis.Redis, tenant_id:
     while valkey.exists(lifecycle.READY_KEY) and time.monotonic() < deadline:
         time.sleep(0.05)
     assert engine_ready() == []
+
+
+def test_a_worker_whose_model_is_busy_is_not_taken_for_lost(
+    valkey: redis.Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lifecycle._State.stopping.clear()
+    monkeypatch.setattr(lifecycle, "STATS_EVERY_S", 0.02)
+    valkey.zadd("infer:workers", {stats.worker_name(): time.time() - 60})
+    assert stats.worker_lost(stats.worker_name())
+    alive = threading.Thread(target=lifecycle._say_alive)
+    alive.start()
+    deadline = time.monotonic() + 5
+    while stats.worker_lost(stats.worker_name()) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    found = stats.worker_lost(stats.worker_name())
+    lifecycle._State.stopping.set()
+    alive.join()
+    lifecycle._State.stopping.clear()
+    assert not found
 
 
 def test_nothing_is_ready_without_a_worker(valkey: redis.Redis) -> None:

@@ -112,7 +112,25 @@ async def generate_async(
     """
     model_of("chat", request.model)
     call = RemoteCall(tenant_id, request_payload(request_clean(request)), deadline_s=deadline_s, priority=priority)
-    await in_thread(call.enter)()
+    entering = asyncio.ensure_future(in_thread(call.enter)())
+    try:
+        await asyncio.shield(entering)
+    except asyncio.CancelledError:
+        # The thread goes on and enters; nobody else would give its place back.
+        entering.add_done_callback(lambda done: _leave_soon(call, done))
+        raise
     generation = AsyncGeneration(call, deadline_s)
     generation.follow()
     return generation
+
+
+def _leave_soon(call: RemoteCall, entered: asyncio.Future[None]) -> None:
+    if entered.cancelled() or entered.exception() is not None:
+        return
+    task = asyncio.ensure_future(in_thread(call.leave)())
+    _leaving.add(task)
+    task.add_done_callback(_leaving.discard)
+
+
+# The event loop holds its tasks weakly.
+_leaving: set[asyncio.Future[None]] = set()

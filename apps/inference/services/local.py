@@ -18,7 +18,7 @@ from apps.inference.engine.host import EngineHost
 from apps.inference.engine.types import EmbedDtype, EngineConfig
 from apps.inference.services.faults import redis_unavailable
 from apps.inference.services.models import catalogue
-from apps.inference.services.stats import STATS_EVERY_S, stats_publish, worker_name
+from apps.inference.services.stats import STATS_EVERY_S, stats_publish, worker_alive, worker_name
 
 logger = logging.getLogger(__name__)
 
@@ -68,6 +68,7 @@ def engine_start() -> EngineHost:
             _State.stopping.clear()
             _State.host = host
             threading.Thread(target=_heartbeat, args=(host,), name="engine-heartbeat", daemon=True).start()
+            threading.Thread(target=_say_alive, name="engine-alive", daemon=True).start()
         return _State.host
 
 
@@ -118,6 +119,15 @@ def engine_info() -> dict[str, Any] | None:
     """Return what this process's engine has loaded, with all counters, or None where there is none."""
     host = _State.host
     return host.info() if host is not None else None
+
+
+def _say_alive() -> None:
+    """Apart from the heartbeat, which waits for a model that is busy with a long prompt."""
+    while not _State.stopping.wait(STATS_EVERY_S):
+        try:
+            worker_alive(worker_name())
+        except RedisError:
+            logger.debug("Redis is away; callers hear it from Redis itself")
 
 
 def _heartbeat(host: EngineHost) -> None:

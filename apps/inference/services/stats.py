@@ -49,13 +49,18 @@ class _Resident:
 _resident = _Resident()
 
 
-# A heartbeat may wait for a model that hangs; a worker is given up for lost only after this long.
+# A worker says once a second that it lives; on a machine that is far too busy that may come late.
 _LOST_S = 8.0
 
 
 def worker_name() -> str:
     """Return this process's name among the workers."""
     return f"{socket.gethostname()}:{os.getpid()}"
+
+
+def worker_alive(worker: str) -> None:
+    """Say that this worker lives, whatever its models are busy with. Raises RedisError."""
+    redis_client().zadd(_WORKERS_KEY, {worker: time.time()})
 
 
 def worker_lost(name: str) -> bool:

@@ -189,6 +189,9 @@ class Server:
             config.num_return_sequences = int(message.get("n") or 1)
             if config.num_return_sequences > beams:
                 raise Refused("unsupported", "n cannot be larger than beams", "n")
+            if message.get("json_schema") is not None:
+                # The pipeline would drop the constraint without a word.
+                raise Refused("unsupported", "a schema cannot be combined with beams", "json_schema")
         elif float(message.get("temperature") or 0) > 0:
             config.do_sample = True
             config.temperature = float(message["temperature"])

@@ -51,6 +51,7 @@ logger = logging.getLogger(__name__)
 
 _LOAD_TIMEOUT_S = 120.0
 _PING_TIMEOUT_S = 5.0
+_INFO_TIMEOUT_S = 1.0
 _COUNTERS = ("prompt_tokens", "cached_tokens", "generated_tokens", "cache_usage")
 _ROOT = Path(__file__).resolve().parents[4]
 
@@ -105,8 +106,8 @@ class ProcessChat:
         return self._ping() is not None
 
     def info(self) -> ChatCounters:
-        """Return the counters as of the child's last answer, at most a second old when it is not busy."""
-        self._ping()
+        """Return the counters, or those of the child's last answer where a long step keeps it busy for over a second."""
+        self._ping(_INFO_TIMEOUT_S)
         with self._lock:
             return ChatCounters(**asdict(self._counters))
 
@@ -170,14 +171,14 @@ class ProcessChat:
             return False
         return True
 
-    def _ping(self) -> dict[str, Any] | None:
+    def _ping(self, timeout_s: float = _PING_TIMEOUT_S) -> dict[str, Any] | None:
         with self._ping_lock:
             # Late answers to earlier pings are not answers to this one.
             token = time.monotonic_ns()
             with self._lock:
                 if not self._send({"op": "ping", "id": token}):
                     return None
-            give_up = time.monotonic() + _PING_TIMEOUT_S
+            give_up = time.monotonic() + timeout_s
             while (left := give_up - time.monotonic()) > 0:
                 try:
                     pong = self._pongs.get(timeout=left)
