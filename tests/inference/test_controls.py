@@ -50,8 +50,9 @@ def story(host: EngineHost, seed: int | None) -> str:
 
 def test_a_seed_repeats_its_text(host: EngineHost) -> None:
     story(host, 7)  # computes the prompt; from here on it is in the cache
-    assert story(host, 7) == story(host, 7)
-    assert story(host, 8) != story(host, 7)
+    first, second = story(host, 7), story(host, 7)
+    assert first == second
+    assert story(host, 8) != first
 
 
 def test_a_seed_repeats_nearly_all_of_its_text_beside_others(host: EngineHost) -> None:
