@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 from typing import Any
 
 import pytest
@@ -67,7 +66,7 @@ def test_a_seed_repeats_nearly_all_of_its_text_beside_others(host: EngineHost) -
     beside = story(host, 7)
     for generation in others:
         generation.close()
-    assert len(os.path.commonprefix([alone, beside])) > 30
+    assert beside.startswith(alone[:30])
 
 
 def test_without_a_seed_texts_differ(host: EngineHost) -> None:
