@@ -287,7 +287,8 @@ def test_long_text_is_tagged_to_its_end(tagger: TransformersTagger) -> None:
     text = " ".join(tiny.TEXTS * 5)
     prepared = tagger.prepare([text])[0]
     assert not prepared.truncated
-    assert tagger.run([prepared])[0][-1].end > len(text) - 64
+    # One window holds less than a third of the text. Which of the last words are tagged is up to random weights.
+    assert tagger.run([prepared])[0][-1].end > len(text) * 0.75
 
 
 def test_text_of_too_many_windows_is_cut_and_flagged(tagger: TransformersTagger) -> None:
