@@ -35,6 +35,7 @@ def run_suite(name: str, rounds: int) -> dict[str, Any] | None:
             suite.terminate()
             raise
     if suite.returncode:
+        say(f"suite {name} ended with status {suite.returncode}")
         return None
     cases: dict[str, Any] = json.loads(lines[-1])
     return cases

@@ -58,7 +58,7 @@ def own_engines() -> list[Player]:
 def add_servers(field: Field) -> None:
     """Add the peers that are reached over HTTP."""
     field.add(XLLAMACPP, "llama_server", materials.chat_gguf, slots=MAX_STREAMS, port=free_port())
-    field.add(SERVE, "transformers_serve", materials.reference, dtype="bfloat16", port=free_port())
+    field.add(SERVE, "transformers_serve", materials.reference, dtype="bfloat16", streams=MAX_STREAMS, port=free_port())
 
 
 def generate_field() -> Field:
