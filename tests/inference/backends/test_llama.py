@@ -46,10 +46,9 @@ def make(folder: Path, spec: ModelSpec = SPEC) -> LlamaChat:
 
 
 def process_of(backend: LlamaChat) -> psutil.Process:
-    """Return the child that serves `backend`."""
-    folder = str(backend._path)
-    found = [child for child in psutil.Process().children() if folder in " ".join(child.cmdline())]
-    return found[-1]
+    """Return the child that serves `backend`: other backends of this file serve the same weights."""
+    assert backend._process is not None
+    return psutil.Process(backend._process.pid)
 
 
 def idle(backend: LlamaChat) -> bool:
