@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from apps.inference.engine.backends.packed_linear import linears_pack
+from apps.inference.engine.backends.torch_threads import TorchThreads
 from apps.inference.engine.base import Prepared
 from apps.inference.engine.types import BatchItem, EngineConfig, ModelSpec
 
@@ -23,6 +25,7 @@ class SentenceEmbedder:
         self._torch: Any = None
         self._model: Any = None
         self._tokenizer: Any = None
+        self._threads: TorchThreads | None = None
         self._pad_id = 0
         self._type_ids = False
 
@@ -35,8 +38,8 @@ class SentenceEmbedder:
         import torch
         from sentence_transformers import SentenceTransformer
 
-        torch.set_num_threads(self._config.threads)
         self._torch = torch
+        self._threads = TorchThreads(torch, self._config.threads, f"embed-{self._spec.name}")
         self._model = SentenceTransformer(
             str(self._path),
             device="cpu",
@@ -44,6 +47,7 @@ class SentenceEmbedder:
             trust_remote_code=False,
             model_kwargs={"use_safetensors": True, "dtype": self._pick_dtype()},
         ).eval()
+        linears_pack(torch, self._model)
         wrapped = self._model.tokenizer
         self._pad_id = int(wrapped.pad_token_id or 0)
         self._type_ids = "token_type_ids" in wrapped.model_input_names
@@ -59,6 +63,10 @@ class SentenceEmbedder:
 
     def run(self, batch: Sequence[Prepared]) -> list[Any]:
         """Return one float32 (dim,) row per text."""
+        assert self._threads is not None  # noqa: S101  (set by load)
+        return self._threads.split(self._vectors, batch)
+
+    def _vectors(self, batch: Sequence[Prepared]) -> list[Any]:
         torch = self._torch
         width = max(one.size for one in batch)
         ids = np.full((len(batch), width), self._pad_id, dtype=np.int64)
@@ -77,6 +85,8 @@ class SentenceEmbedder:
     def stop(self) -> None:
         """Let the weights go."""
         self._model = None
+        if self._threads is not None:
+            self._threads.stop()
 
     def _pick_dtype(self) -> Any:
         torch = self._torch

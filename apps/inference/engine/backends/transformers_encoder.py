@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from apps.inference.engine.backends.packed_linear import linears_pack
 from apps.inference.engine.backends.torch_threads import TorchThreads
 from apps.inference.engine.backends.transformers_common import (
     first_line,
@@ -95,6 +96,10 @@ class _Encoder:
         if self._rechecks() and dtype != self._torch.float32 and self._spec.options.get("dtype", "auto") == "auto":
             self._exact = load_model(auto_class, self._spec, self._path, device=self._device, dtype=self._torch.float32)
             self._exact.config.pad_token_id = self._pad_id
+        if self._device.type == "cpu":
+            linears_pack(self._torch, self._model)
+            if self._exact is not None:
+                linears_pack(self._torch, self._exact)
         # A GPU computes one batch at a time by itself.
         count = self._config.threads if self._device.type == "cpu" else 1
         self._threads = TorchThreads(self._torch, count, f"encode-{self._spec.name}")
