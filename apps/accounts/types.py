@@ -15,6 +15,8 @@ SCOPES = (
     "conversations:write",
     "assistant:answer",
     "inference:use",
+    "analysis:use",
+    "analysis:write",
     "accounts:read",
     "accounts:write",
 )
@@ -23,10 +25,25 @@ ROLE_SCOPES: dict[str, frozenset[str]] = {
     "owner": _ALL,
     "admin": _ALL,
     "agent": frozenset(
-        {"knowledge:read", "conversations:read", "conversations:write", "assistant:answer", "accounts:read"}
+        {
+            "knowledge:read",
+            "conversations:read",
+            "conversations:write",
+            "assistant:answer",
+            "analysis:use",
+            "accounts:read",
+        }
     ),
     "analyst": frozenset(
-        {"knowledge:read", "conversations:read", "assistant:answer", "inference:use", "accounts:read"}
+        {
+            "knowledge:read",
+            "conversations:read",
+            "assistant:answer",
+            "inference:use",
+            "analysis:use",
+            "analysis:write",
+            "accounts:read",
+        }
     ),
 }
 

@@ -46,6 +46,7 @@ INSTALLED_APPS = [
     "apps.inference",
     "apps.conversations",
     "apps.knowledge",
+    "apps.analysis",
     "apps.assistant",
     "apps.widget",
     "apps.inbox",

@@ -27,7 +27,7 @@ def linears_pack(torch: Any, module: Any) -> None:
 
 def _fused_activation(torch: Any, parent: Any) -> str:
     """Return "gelu" for the layer that BERT's feed-forward part follows with the exact GELU, and take that over."""
-    activation = getattr(parent, "intermediate_act_fn", None)
+    activation: Any = getattr(parent, "intermediate_act_fn", None)
     exact = type(activation).__name__ == "GELUActivation" and activation.act is torch.nn.functional.gelu
     if not (exact or (type(activation) is torch.nn.GELU and activation.approximate == "none")):
         return "none"
