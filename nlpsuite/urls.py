@@ -17,6 +17,7 @@ urlpatterns = [
     path("i18n/", include("django.conf.urls.i18n")),
     path("knowledge/", include("apps.knowledge.urls")),
     path("inbox/", include("apps.inbox.urls")),
+    path("studio/", include("apps.analysis.urls")),
     path("operations/", include("apps.inference.urls")),
     path("", include("apps.integrations.urls")),
     path("", include("apps.widget.urls")),

@@ -1,0 +1,12 @@
+"""The studio: language tasks on a text, models side by side, classifiers, batches, translation."""
+
+from __future__ import annotations
+
+from django.urls import path
+
+from apps.analysis.views import studio
+
+app_name = "studio"
+urlpatterns = [
+    path("", studio.index, name="index"),
+]
