@@ -16,9 +16,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, Protocol, Self
 
-from apps.assistant.claims import analyse
+from apps.analysis.services.grounding.claims import analyse
+from apps.analysis.services.grounding.text import (
+    STOPWORDS,
+    content_terms,
+    fold,
+    normalise,
+    parts,
+    term_set,
+    tokens,
+    words,
+)
 from apps.assistant.smalltalk import asks_for_person, small_talk
-from apps.assistant.text import STOPWORDS, content_terms, fold, normalise, parts, term_set, tokens, words
 
 Kind = Literal["answer", "abstain", "handoff"]
 

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from apps.assistant.grounding import Embed, PassageText, leans_back
-from apps.assistant.text import Sentence, content_terms, is_list_item, passage_sentences, term_set
+from apps.analysis.services.grounding.check import Embed, PassageText, leans_back
+from apps.analysis.services.grounding.text import Sentence, content_terms, is_list_item, passage_sentences, term_set
 
 MAX_QUOTE_CHARS = 600
 MAX_SENTENCES = 3

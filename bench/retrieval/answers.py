@@ -20,9 +20,9 @@ from typing import Any
 
 import numpy as np
 
-from apps.assistant.grounding import GroundingContext, PassageText
+from apps.analysis.services.grounding.check import GroundingContext, PassageText
+from apps.analysis.services.grounding.text import SentenceBuffer
 from apps.assistant.quoting import quote_answer
-from apps.assistant.text import SentenceBuffer
 from apps.inference.catalogue import catalogue_load
 from apps.inference.engine.host import EngineHost
 from apps.inference.engine.types import ChatMessage, EngineConfig, GenerateRequest

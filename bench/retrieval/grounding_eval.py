@@ -21,8 +21,8 @@ from pathlib import Path
 
 import numpy as np
 
-from apps.assistant.grounding import GroundingContext, PassageText, leans_back
-from apps.assistant.text import passage_sentences
+from apps.analysis.services.grounding.check import GroundingContext, PassageText, leans_back
+from apps.analysis.services.grounding.text import passage_sentences
 from bench.retrieval.corpus import CorpusPassage, developers_reference, embed
 
 CASES = Path(__file__).with_name("grounding_cases.tsv")

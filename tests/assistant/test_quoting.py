@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from apps.assistant.grounding import PassageText
+from apps.analysis.services.grounding.check import PassageText
 from apps.assistant.quoting import MAX_QUOTE_CHARS, quote_answer
 from tests.assistant.embeddings import bag_embed
 

@@ -8,11 +8,11 @@ from typing import Any
 
 from django.db import transaction
 
+from apps.analysis.services.grounding.check import GroundingContext, PassageText, SentenceCheck
+from apps.analysis.services.grounding.text import Sentence, SentenceBuffer
 from apps.assistant.condense import condense_query
-from apps.assistant.grounding import GroundingContext, PassageText, SentenceCheck
 from apps.assistant.services.answering import PROMPTED, citation_of, heading_path
 from apps.assistant.services.prompt import DRAFT_SYSTEM, STOP, answer_prompt, copy_prompt
-from apps.assistant.text import Sentence, SentenceBuffer
 from apps.conversations.selectors import conversation_get, draft_get, inbox_get, messages_before
 from apps.conversations.services import draft_finish
 from apps.conversations.types import DraftInfo

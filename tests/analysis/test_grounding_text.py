@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from apps.assistant.text import SentenceBuffer, content_terms, passage_sentences, sentences, tokens
+from apps.analysis.services.grounding.text import SentenceBuffer, content_terms, passage_sentences, sentences, tokens
 
 STREAM = """Use e.g. lintian 2.5. It runs `dpkg -i a. b`! See https://a.org/x.html. See Dr. Smith etc. for help. Really? Yes.
 

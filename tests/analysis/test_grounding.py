@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from apps.assistant.grounding import GroundingContext, PassageText, check_sentence, is_filler
+from apps.analysis.services.grounding.check import GroundingContext, PassageText, check_sentence, is_filler
 from tests.assistant.embeddings import bag_embed
 
 DELIVERY = PassageText(

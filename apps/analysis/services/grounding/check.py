@@ -15,9 +15,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from apps.assistant.claims import Analysis, analyse, join
-from apps.assistant.matching import compare
-from apps.assistant.text import fold, is_list_item, passage_sentences
+from apps.analysis.services.grounding.claims import Analysis, analyse, join
+from apps.analysis.services.grounding.matching import compare
+from apps.analysis.services.grounding.text import fold, is_list_item, passage_sentences
 
 Embed = Callable[[Sequence[str]], np.ndarray]
 

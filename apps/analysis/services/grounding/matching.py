@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from apps.assistant.claims import Analysis, Word
-from apps.assistant.text import parts, stem, words
+from apps.analysis.services.grounding.claims import Analysis, Word
+from apps.analysis.services.grounding.text import parts, stem, words
 
 # Words whose absence from the passage changes no claim.
 SOFT = frozenset(

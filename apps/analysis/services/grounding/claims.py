@@ -10,7 +10,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from apps.assistant.text import Token, is_stopword, normalise, parts, stem, tokens, words
+from apps.analysis.services.grounding.text import Token, is_stopword, normalise, parts, stem, tokens, words
 
 NEGATION = words("""
     not no never none nothing nobody nowhere neither nor without cannot can't won't don't doesn't didn't isn't
