@@ -1,9 +1,13 @@
-"""Classifiers, glossaries, approved translations and translated documents of an organisation."""
+"""Classifiers, glossaries, approved translations and translated documents of an organisation; its batches."""
 
+from apps.analysis.models.batches import Batch, BatchCell, BatchRow
 from apps.analysis.models.classifiers import Classifier, ClassifierExample, ClassifierVersion
 from apps.analysis.models.translation import GlossaryEntry, MemoryUnit, TranslatedDocument
 
 __all__ = [
+    "Batch",
+    "BatchCell",
+    "BatchRow",
     "Classifier",
     "ClassifierExample",
     "ClassifierVersion",
