@@ -83,6 +83,18 @@ MINILM = ModelSpec(
     dim=384,
 )
 
+# A head of our own over the same encoder: `manage.py sentiment_train` makes it again. docs/guide/nlp-quality.md.
+SENTIMENT = replace(
+    MINILM,
+    name="minilm-sentiment",
+    role="classifier",
+    backend="sentence-head",
+    revision="1",
+    dim=0,
+    labels=("negative", "neutral", "positive"),
+    options={"head": "sentiment", "head_sha256": "fdf524c52b1ea4f415749d5e01820a9dab0b08eca6d4b61cca7f4a0364533efe"},
+)
+
 # English; another language is another spaCy package, installed by the operator and listed like this one.
 SPACY_EN = ModelSpec(
     name="en-core-web-sm",
@@ -174,10 +186,11 @@ class Catalogue:
 
 def catalogue_load(extra: Path | None = None) -> Catalogue:
     """Return the built-in entries, with those of the JSON file `extra` on top. Raises ModelUnavailable."""
-    models = {spec.name: spec for spec in (SMOLLM2, SMOLLM2_FAST, SMOLLM2_LLAMA, MINILM, SPACY_EN, BERGAMOT)}
+    models = {spec.name: spec for spec in (SMOLLM2, SMOLLM2_FAST, SMOLLM2_LLAMA, MINILM, SENTIMENT, SPACY_EN, BERGAMOT)}
     defaults: dict[Role, str] = {
         "chat": SMOLLM2.name,
         "embedding": MINILM.name,
+        "classifier": SENTIMENT.name,
         "tagger": SPACY_EN.name,
         "translator": BERGAMOT.name,
     }

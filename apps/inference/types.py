@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from apps.inference.engine.explaining import Attribution
 from apps.inference.engine.types import (
     Capability,
     ChatMessage,
@@ -93,6 +94,7 @@ class TextResult:
 
 
 __all__ = [
+    "Attribution",
     "Capability",
     "ChatMessage",
     "ClassifyResult",

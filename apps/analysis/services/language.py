@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from functools import cache
 from typing import Any
 
@@ -31,6 +31,16 @@ def language_of(text: str) -> tuple[str, float]:
         return "und", 0.0
     code, probability = _identifier().classify(cut)
     return str(code), round(float(probability), 4)
+
+
+def language_among(text: str, codes: Collection[str]) -> tuple[str, float]:
+    """Return the likeliest of `codes` and its share of their probability; ("und", 0.0) without a letter."""
+    cut = text[:_MAX_CHARS]
+    if not codes or not any(character.isalpha() for character in cut):
+        return "und", 0.0
+    ranked = [(str(code), float(probability)) for code, probability in _identifier().rank(cut) if code in codes]
+    total = sum(probability for _, probability in ranked)
+    return (ranked[0][0], round(ranked[0][1] / total, 4)) if total else ("und", 0.0)
 
 
 def run(call: Call, texts: Sequence[str], options: LanguageOptions) -> list[Outcome]:

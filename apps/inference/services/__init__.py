@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from apps.inference.engine.sentences import sentences_split
 from apps.inference.services.batches import (
     classify_texts,
     embed_texts,
@@ -11,6 +12,7 @@ from apps.inference.services.batches import (
     translate_texts,
 )
 from apps.inference.services.cancel import cancel_request, is_cancelled, stop_signal
+from apps.inference.services.explaining import LinearHead, explain_text
 from apps.inference.services.generation import GenerationStream, generate_stream
 from apps.inference.services.generation_async import AsyncGeneration, generate_async
 from apps.inference.services.hub import StreamHub, Subscription, hub
@@ -34,6 +36,7 @@ __all__ = [
     "EndStatus",
     "EngineStopping",
     "GenerationStream",
+    "LinearHead",
     "StreamEntry",
     "StreamHub",
     "StreamWriter",
@@ -50,6 +53,7 @@ __all__ = [
     "engine_start",
     "engine_stats",
     "engine_stop",
+    "explain_text",
     "generate_async",
     "generate_stream",
     "generation_permit",
@@ -62,6 +66,7 @@ __all__ = [
     "permits_in_use",
     "rerank_texts",
     "rewrite_texts",
+    "sentences_split",
     "start_failure",
     "start_failure_clear",
     "start_failure_note",

@@ -22,6 +22,7 @@ from apps.inference.engine.generation import Event, Generation
 from apps.inference.engine.host import EngineHost
 from apps.inference.services.batches import items_from, run_local
 from apps.inference.services.cancel import on_cancel
+from apps.inference.services.explaining import attribution_payload, explain_local
 from apps.inference.services.faults import app_error
 from apps.inference.services.generation import pieces_payload, request_from_payload
 from apps.inference.services.local import engine_stopping, local_engine
@@ -57,6 +58,9 @@ def request_answer(*, tenant_id: uuid.UUID, request_id: str) -> None:
                 answer.error("unavailable", "The models are not loaded in this worker.")
             elif payload["kind"] == "batch":
                 _batch(engine, answer, payload)
+            elif payload["kind"] == "explain":
+                found = explain_local(engine, payload, tenant_id, answer.left_s, payload["priority"])
+                answer.write("end", attribution_payload(found))
             else:
                 _generate(engine, answer, payload)
         except EngineError as error:

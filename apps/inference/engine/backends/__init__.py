@@ -19,6 +19,7 @@ CHAT_BACKENDS: dict[str, str] = {
 BATCH_BACKENDS: dict[tuple[str, str], str] = {
     ("embedding", "sentence-transformers"): "sentence_embed:SentenceEmbedder",
     ("classifier", "transformers"): "transformers_encoder:TransformersClassifier",
+    ("classifier", "sentence-head"): "sentence_head:SentenceHead",
     ("reranker", "transformers"): "transformers_encoder:TransformersReranker",
     ("tagger", "transformers"): "transformers_encoder:TransformersTagger",
     ("tagger", "spacy"): "spacy_tagger:SpacyTagger",

@@ -68,6 +68,14 @@ class SentenceEmbedder:
 
     def _vectors(self, batch: Sequence[Prepared]) -> list[Any]:
         torch = self._torch
+        with torch.inference_mode():
+            output = self._model(self._inputs(batch))["sentence_embedding"].float()
+            output = torch.nn.functional.normalize(output, dim=1)
+        return list(output.numpy())
+
+    def _inputs(self, batch: Sequence[Prepared]) -> dict[str, Any]:
+        """Return the tensors that the encoder reads: int64 (n, longest)."""
+        torch = self._torch
         width = max(one.size for one in batch)
         ids = np.full((len(batch), width), self._pad_id, dtype=np.int64)
         mask = np.zeros((len(batch), width), dtype=np.int64)
@@ -77,10 +85,7 @@ class SentenceEmbedder:
         features = {"input_ids": torch.from_numpy(ids), "attention_mask": torch.from_numpy(mask)}
         if self._type_ids:
             features["token_type_ids"] = torch.zeros_like(features["input_ids"])
-        with torch.inference_mode():
-            output = self._model(features)["sentence_embedding"].float()
-            output = torch.nn.functional.normalize(output, dim=1)
-        return list(output.numpy())
+        return features
 
     def stop(self) -> None:
         """Let the weights go."""

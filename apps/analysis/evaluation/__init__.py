@@ -1,0 +1,1 @@
+"""How well the tasks do, on data that anybody can fetch, beside simple baselines."""
