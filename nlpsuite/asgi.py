@@ -36,7 +36,7 @@ application = ProtocolTypeRouter(
         "http": CallGate(
             BodyLimit(
                 ByPath(frozenset({"v1", "tei"}), ModelRoutesHandler(), _http),
-                upload_paths=("/api/v1/knowledge/sources", "/knowledge/add"),
+                upload_paths=("/api/v1/knowledge/sources", "/knowledge/add", "/studio/read"),
                 shapes=_SHAPES,
             ),
             shapes=_SHAPES,

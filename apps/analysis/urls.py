@@ -9,4 +9,5 @@ from apps.analysis.views import studio
 app_name = "studio"
 urlpatterns = [
     path("", studio.index, name="index"),
+    path("read", studio.read, name="read"),
 ]

@@ -112,3 +112,25 @@ class ShownChunk:
     heading: str
     anchor: str
     text: str
+
+
+@dataclass(frozen=True, slots=True)
+class DocumentText:
+    """A document as one text; `chars` is its whole length, which `text` may fall short of."""
+
+    title: str
+    text: str
+    format: str
+    chars: int
+    hidden_text: bool
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the object as pages show it."""
+        return {
+            "title": self.title,
+            "text": self.text,
+            "format": self.format,
+            "chars": self.chars,
+            "cut": self.chars > len(self.text),
+            "hidden_text": self.hidden_text,
+        }

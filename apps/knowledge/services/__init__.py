@@ -2,6 +2,7 @@
 
 from apps.knowledge.services.ingest import source_ingest, source_job_ended
 from apps.knowledge.services.links import passage_link
+from apps.knowledge.services.reading import document_read, page_read
 from apps.knowledge.services.sources import (
     FILES_DELETE,
     INGEST,
@@ -16,7 +17,9 @@ from apps.knowledge.services.sources import (
 __all__ = [
     "FILES_DELETE",
     "INGEST",
+    "document_read",
     "files_delete",
+    "page_read",
     "passage_link",
     "source_create_from_files",
     "source_create_from_text",

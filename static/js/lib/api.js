@@ -10,7 +10,7 @@ export class ApiError extends Error {
   }
 }
 
-export async function apiCall(method, path, { body, query, idempotencyKey, signal } = {}) {
+export async function apiCall(method, path, { body, query, idempotencyKey, signal, timeoutMs = TIMEOUT_MS } = {}) {
   const url = new URL(`/api/v1${path}`, location.origin);
   for (const [name, value] of Object.entries(query || {})) {
     if (value !== undefined && value !== null && value !== "") url.searchParams.set(name, value);
@@ -19,7 +19,7 @@ export async function apiCall(method, path, { body, query, idempotencyKey, signa
   if (body !== undefined) headers["Content-Type"] = "application/json";
   if (method !== "GET") headers["X-CSRFToken"] = document.querySelector('meta[name="csrf-token"]')?.content || "";
   if (idempotencyKey) headers["Idempotency-Key"] = idempotencyKey;
-  const limit = AbortSignal.timeout(TIMEOUT_MS);
+  const limit = AbortSignal.timeout(timeoutMs);
   let response;
   try {
     response = await fetch(url, {

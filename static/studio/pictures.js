@@ -1,0 +1,185 @@
+// Each result as a picture first. Every function gets (result, text, options) and returns nodes.
+
+import { h, icon } from "../js/lib/dom.js";
+import { t } from "../js/lib/i18n.js";
+import { bars, copyButton, figures, gauge, kindLegend, kindMark, markedText, pane, tokenLegend, tokenText, vary } from "./drawing.js";
+import { countWords, labelName, languageName, number, percent, signed } from "./words.js";
+
+const TONES = { positive: "good", negative: "bad", neutral: "calm" };
+const SIGNS = { positive: "plus", negative: "minus", neutral: "dot" };
+
+function ordered(scores) {
+  return Object.entries(scores || {}).sort((a, b) => b[1] - a[1]);
+}
+
+/** The kinds of spans in order of their first appearance. */
+function kindsOf(spans) {
+  return [...new Set(spans.map((span) => span.type))];
+}
+
+function section(title, ...children) {
+  return h("section", { class: "picture__part" }, h("h3", { class: "panel-title" }, title), children);
+}
+
+function verdict(tone, name, text, note = null) {
+  return h("div", { class: "verdict", dataset: { tone } }, icon(name), h("div", { class: "grow" }, h("p", { class: "verdict__text", dir: "auto" }, text), note ? h("p", { class: "verdict__note small" }, note) : null));
+}
+
+// -- understanding -------------------------------------------------------------------------------------------------------
+function moodMark(label) {
+  return h("span", { class: "mood", dataset: { tone: TONES[label] || "calm" } }, icon(SIGNS[label] || "minus", "icon--sm"), labelName(label));
+}
+
+function sentiment(result) {
+  const order = ["positive", "neutral", "negative"].filter((label) => label in (result.probabilities || {}));
+  const rows = order.map((label) => ({ label: labelName(label), value: result.probabilities[label], top: label === result.label, tone: TONES[label] }));
+  return [
+    h("div", { class: "picture__split" }, gauge(result.score, labelName(result.label), TONES[result.label]), bars(rows, { name: t("probabilities") })),
+    result.sentences?.length ? section(t("by_sentence"), h("ol", { class: "sentences" }, result.sentences.map((one) => h("li", { class: "sentence", dataset: { tone: TONES[one.label] || "calm" } }, h("span", { class: "sentence__text", dir: "auto" }, one.text), moodMark(one.label), h("span", { class: "sentence__score" }, signed(one.score)))))) : null,
+    result.aspects?.length ? section(t("by_aspect"), aspects(result.aspects)) : null,
+  ];
+}
+
+/** Bars that leave zero to either side. */
+function aspects(list) {
+  return h("ul", { class: "aspects" }, list.map((one) => h("li", { class: "aspects__row", dataset: { tone: TONES[one.label] || "calm" } },
+    h("span", { class: "truncate", title: one.aspect }, one.aspect),
+    one.label ? vary(h("span", { class: `aspects__track aspects__track--${one.score < 0 ? "left" : "right"}` }, h("span", { class: "aspects__fill" })), { value: Math.abs(one.score) }) : h("span", { class: "faint small" }, t("not_mentioned")),
+    h("span", { class: "bars__value" }, one.label ? signed(one.score) : "–"))));
+}
+
+function classify(result) {
+  const rows = ordered(result.scores).map(([label, value]) => ({ label: labelName(label), value, top: label === result.label }));
+  return [verdict("accent", "tag", labelName(result.label), t("of_labels", { n: rows.length })), bars(rows, { name: t("scores") })];
+}
+
+function entities(result, text) {
+  const kinds = kindsOf(result.entities);
+  if (!kinds.length) return verdict("calm", "info", t("no_entities"));
+  return [kindLegend(kinds, result.entities), markedText(text, result.entities, kindMark(kinds), { "aria-label": t("text") })];
+}
+
+function redact(result, text) {
+  const kinds = kindsOf(result.entities);
+  const legend = kinds.length ? kindLegend(kinds, result.entities) : verdict("good", "check-circle", t("nothing_personal"));
+  return [legend, h("div", { class: "panes" },
+    pane(t("before"), null, { children: markedText(text, result.entities, kindMark(kinds), { "aria-label": t("before") }) }),
+    pane(t("after"), result.text, { badge: h("span", { class: "badge badge--success" }, t("n_hidden", { n: number(result.entities.length) })) }))];
+}
+
+function language(result) {
+  const known = result.language !== "und";
+  return [h("div", { class: "bigword" }, h("span", { class: "bigword__word" }, languageName(result.language)), known ? h("span", { class: "badge" }, result.language) : null),
+    known ? bars([{ label: t("confidence"), value: result.confidence, tone: result.confidence > 0.8 ? "good" : "calm" }], { name: t("confidence") }) : h("p", { class: "muted" }, t("language_unknown_help"))];
+}
+
+function keywords(result, text) {
+  if (!result.keywords.length) return verdict("calm", "info", t("no_keywords"));
+  const most = Math.max(...result.keywords.map((one) => one.score), 1e-9);
+  const spans = occurrences(text, result.keywords.map((one) => one.text));
+  return [
+    h("ul", { class: "cloud", "aria-label": t("keywords") }, result.keywords.map((one) => vary(h("li", { class: "cloud__word", title: number(one.score, 3), dir: "auto" }, one.text), { weight: (one.score / most).toFixed(3) }))),
+    section(t("in_the_text"), markedText(text, spans, (span, part) => h("mark", { class: "span", dataset: { hue: 0 } }, part), { "aria-label": t("text") })),
+  ];
+}
+
+/** Where phrases stand in the text, as code points; longer phrases first, overlaps left out by the drawing. */
+export function occurrences(text, phrases) {
+  const points = [...text].map((char) => char.toLocaleLowerCase());
+  const spans = [];
+  for (const phrase of [...phrases].sort((a, b) => b.length - a.length)) {
+    const wanted = [...phrase].map((char) => char.toLocaleLowerCase());
+    for (let at = 0; wanted.length && at + wanted.length <= points.length && spans.length < 2000; at += 1) {
+      if (wanted.every((char, index) => points[at + index] === char)) spans.push({ start: at, end: at + wanted.length });
+    }
+  }
+  return spans;
+}
+
+/** {name: score} of a category that is a bare number or {score, threshold, flagged}. */
+export function categoryRows(result) {
+  return Object.entries(result.categories || {}).map(([name, value]) => {
+    const one = typeof value === "number" ? { score: value } : value;
+    const threshold = one.threshold ?? result.thresholds?.[name];
+    return { name, score: one.score, threshold, flagged: one.flagged ?? (threshold !== undefined && one.score >= threshold) };
+  }).sort((a, b) => b.score - a.score);
+}
+
+function moderate(result) {
+  const rows = categoryRows(result);
+  const flagged = rows.filter((row) => row.flagged).map((row) => labelName(row.name));
+  return [
+    result.flagged ? verdict("bad", "flag", t("flagged"), flagged.join(" · ")) : verdict("good", "check-circle", t("not_flagged"), t("not_flagged_help")),
+    bars(rows.map((row) => ({ label: labelName(row.name), value: row.score, threshold: row.threshold, tone: row.flagged ? "bad" : "calm" })), { name: t("categories") }),
+    rows.some((row) => row.threshold !== undefined) ? h("p", { class: "small muted legend" }, h("span", { class: "legend__item" }, h("span", { class: "legend__line" }), t("threshold"))) : null,
+  ];
+}
+
+// -- writing ---------------------------------------------------------------------------------------------------------------
+function summarize(result, text) {
+  const sentences = result.sentences || [];
+  const unsupported = sentences.filter((one) => !one.supported).length;
+  const before = countWords(text);
+  const after = countWords(result.summary);
+  return [
+    figures([number(after), t("words_of", { n: number(before) })], [before ? percent(after / before) : "–", t("of_length")], sentences.length ? [`${sentences.length - unsupported}/${sentences.length}`, t("sentences_supported"), unsupported ? "bad" : "good"] : null),
+    h("section", { class: "pane", "aria-label": t("summary") }, h("header", { class: "pane__head" }, h("span", { class: "pane__title" }, t("summary")), h("span", { class: "grow" }), copyButton(() => result.summary)),
+      sentences.length ? h("ul", { class: "claims" }, sentences.map(claim)) : h("div", { class: "pane__body", dir: "auto" }, result.summary)),
+    unsupported ? h("p", { class: "alert alert--warning small" }, icon("alert"), t("unsupported_help")) : null,
+    result.dropped?.length ? section(t("dropped"), h("ul", { class: "claims claims--dropped" }, result.dropped.map((one) => claim(typeof one === "string" ? { text: one, supported: false } : one)))) : null,
+  ];
+}
+
+function claim(one) {
+  return h("li", { class: "claim", dataset: { supported: String(Boolean(one.supported)) } },
+    h("span", { class: "claim__mark", title: t(one.supported ? "supported" : "unsupported") }, icon(one.supported ? "check" : "alert", "icon--sm"), h("span", { class: "sr-only" }, t(one.supported ? "supported" : "unsupported"))),
+    h("span", { class: "claim__text", dir: "auto" }, one.text));
+}
+
+function translate(result, text, options) {
+  const detected = !options.source || options.source === "auto";
+  return h("div", { class: "panes" },
+    pane(languageName(result.source), null, { children: text, lang: result.source, badge: detected ? h("span", { class: "badge" }, t("detected")) : null }),
+    pane(languageName(result.target), result.text, { lang: result.target, badge: result.memory ? h("span", { class: "badge badge--accent" }, t("from_memory")) : null }));
+}
+
+function generate(result) {
+  const texts = result.texts || [];
+  const refused = Array.isArray(result.unsupported) ? result.unsupported : [];
+  return [
+    h("div", { class: "panes" }, texts.map((text, index) => pane(texts.length > 1 ? t("variant", { n: index + 1 }) : t("text"), text, { badge: h("span", { class: "badge" }, t("n_words", { n: number(countWords(text)) })) }))),
+    refused.length ? h("p", { class: "alert alert--warning small" }, icon("alert"), t("unsupported_help")) : null,
+    citations(result),
+  ];
+}
+
+function citations(result) {
+  const list = result.citations || [];
+  if (!list.length) return null;
+  return section(t("sources"), h("ol", { class: "cites" }, list.map((one, index) => h("li", { class: "cites__item" },
+    one.url ? h("a", { class: "cite", href: one.url, target: "_blank", rel: "noopener" }, String(index + 1)) : h("span", { class: "cite" }, String(index + 1)),
+    h("div", { class: "grow" }, h("p", { class: "strong" }, one.document || one.source || ""), one.quote || one.text ? h("p", { class: "muted small", dir: "auto" }, one.quote || one.text) : null)))));
+}
+
+function answer(result, text, options) {
+  if (!result.answer) return [verdict("calm", "help", options.collection ? t("not_in_collection") : t("not_in_text")), citations(result)];
+  const has = Number.isInteger(result.start) && result.end > result.start;
+  return [
+    verdict("accent", "quote", result.answer, result.score === undefined || result.score === null ? null : t("score_is", { score: percent(result.score, 1) })),
+    has && !options.collection ? section(t("in_the_text"), markedText(text, [{ start: result.start, end: result.end }], (span, part) => h("mark", { class: "span span--answer", dataset: { hue: 0 } }, part), { "aria-label": t("text") })) : null,
+    citations(result),
+  ];
+}
+
+const PICTURES = { sentiment, classify, entities, redact, language, keywords, moderate, summarize, translate, generate, answer };
+
+/** The picture of a result, with the explanation below it where there is one. */
+export function picture(task, result, text, options) {
+  const label = result.label ?? (task === "moderate" ? t("flagged") : result.language);
+  const tokens = result.tokens || [];
+  return [
+    PICTURES[task] ? PICTURES[task](result, text, options) : null,
+    tokens.length ? section(t("explanation"), tokenText(text, tokens), tokenLegend(labelName(result.explains || label))) : null,
+  ];
+}
+

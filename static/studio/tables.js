@@ -1,0 +1,45 @@
+// The figures of a result as rows: what the picture shows, to read one by one.
+
+import { t } from "../js/lib/i18n.js";
+import { table } from "./drawing.js";
+import { categoryRows } from "./pictures.js";
+import { labelName, languageName, number, signed } from "./words.js";
+
+const TEXT = (key) => ({ label: t(key) });
+const NUM = (key) => ({ label: t(key), num: true });
+const score = (value) => (value === undefined || value === null ? "–" : number(value, 4));
+const yes = (value) => t(value ? "yes" : "no");
+
+function spansTable(spans, name) {
+  return table([TEXT("text"), TEXT("type"), NUM("start"), NUM("end"), NUM("score")], spans.map((one) => [one.text ?? "", labelName(one.type), number(one.start), number(one.end), score(one.score)]), name);
+}
+
+const TABLES = {
+  sentiment: (result) => [
+    table([TEXT("label"), NUM("probability")], Object.entries(result.probabilities || {}).map(([label, value]) => [labelName(label), score(value)]), t("probabilities")),
+    result.sentences?.length ? table([TEXT("sentence"), TEXT("label"), NUM("score")], result.sentences.map((one) => [one.text, labelName(one.label), signed(one.score, 4)]), t("by_sentence")) : null,
+    result.aspects?.length ? table([TEXT("aspect"), TEXT("label"), NUM("score")], result.aspects.map((one) => (one.label ? [one.aspect, labelName(one.label), signed(one.score, 4)] : [one.aspect, t("not_mentioned"), "–"])), t("by_aspect")) : null,
+  ],
+  classify: (result) => table([TEXT("label"), NUM("score")], Object.entries(result.scores || {}).sort((a, b) => b[1] - a[1]).map(([label, value]) => [labelName(label), score(value)]), t("scores")),
+  entities: (result) => spansTable(result.entities, t("task_entities")),
+  redact: (result, text) => {
+    const points = [...text];
+    return spansTable(result.entities.map((one) => ({ ...one, text: one.text ?? points.slice(one.start, one.end).join("") })), t("task_redact"));
+  },
+  language: (result) => table([TEXT("language"), TEXT("code"), NUM("confidence")], [[languageName(result.language), result.language, score(result.confidence)]], t("language")),
+  keywords: (result) => table([TEXT("phrase"), NUM("score")], result.keywords.map((one) => [one.text, score(one.score)]), t("keywords")),
+  moderate: (result) => table([TEXT("category"), NUM("score"), NUM("threshold"), TEXT("flagged")], categoryRows(result).map((row) => [labelName(row.name), score(row.score), score(row.threshold), yes(row.flagged)]), t("categories")),
+  summarize: (result) => table([TEXT("sentence"), TEXT("supported"), NUM("score")], (result.sentences || []).map((one) => [one.text, yes(one.supported), score(one.score)]), t("summary")),
+  translate: (result) => table([TEXT("language"), TEXT("code")], [[languageName(result.source), result.source], [languageName(result.target), result.target]], t("language")),
+  generate: (result) => table([TEXT("text"), NUM("characters")], (result.texts || []).map((text) => [text, number([...text].length)]), t("text")),
+  answer: (result) => table([TEXT("answer"), NUM("start"), NUM("end"), NUM("score")], [[result.answer || "–", score(result.start), score(result.end), score(result.score)]], t("answer")),
+};
+
+/** Tables of a result, with the tokens of its explanation. */
+export function tables(task, result, text) {
+  const tokens = [...(result.tokens || [])].sort((a, b) => Math.abs(b.weight) - Math.abs(a.weight));
+  return [
+    TABLES[task] ? TABLES[task](result, text) : null,
+    tokens.length ? table([TEXT("token"), NUM("weight")], tokens.slice(0, 200).map((one) => [one.text, signed(one.weight, 4)]), t("explanation")) : null,
+  ];
+}

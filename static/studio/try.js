@@ -1,0 +1,178 @@
+// The page to try a text: tasks above, the text at the left, the result at the right.
+
+import { apiCall } from "../js/lib/api.js";
+import { h, icon, replace } from "../js/lib/dom.js";
+import { i18nLoad, jsonRead, t } from "../js/lib/i18n.js";
+import { toast } from "../js/lib/toast.js";
+import { refusalText, taskRun, tasksGet } from "./call.js";
+import { copyText } from "./drawing.js";
+import { TextInput, emptyState } from "./input.js";
+import { OptionsForm } from "./options.js";
+import { ResultView } from "./result.js";
+import { stateRead, stateWrite } from "./state.js";
+import { TASKS, TASK_NAMES } from "./tasks.js";
+import { taskName, word } from "./words.js";
+
+const root = document.getElementById("try");
+const part = (name) => root.querySelector(`[data-part="${name}"]`);
+i18nLoad(jsonRead("i18n"), document.documentElement.lang);
+
+class TryPage {
+  constructor() {
+    this.choices = jsonRead("choices");
+    this.classifiers = [];
+    this.kept = {};
+    this.shown = new Map();
+    this.task = null;
+    this.result = new ResultView(part("result"), { retry: () => this.run(), cancel: () => this.cancel() });
+    this.form = new OptionsForm(part("options"), { choices: this.choices, classifiers: () => this.classifiers, changed: () => this.changed() });
+    part("run").addEventListener("click", () => this.run());
+    part("explain").addEventListener("change", () => this.changed());
+    part("share").addEventListener("click", () => this.share());
+    document.addEventListener("keydown", (event) => this.key(event));
+  }
+
+  async start() {
+    try {
+      const [tasks, classifiers] = await Promise.all([tasksGet(), this.classifiersGet()]);
+      this.classifiers = classifiers;
+      this.maxChars = tasks.max_chars;
+      this.tasks = TASK_NAMES.map((name) => tasks.items.find((one) => one.task === name)).filter(Boolean);
+    } catch (error) {
+      const { text } = refusalText(error);
+      replace(part("tasks"), h("p", { class: "alert alert--danger", role: "alert" }, icon("alert"), text));
+      return;
+    }
+    this.input = new TextInput(root, { readUrl: root.dataset.readUrl, maxChars: this.maxChars, changed: () => this.changed() });
+    const state = stateRead();
+    this.tabsShow();
+    const first = this.tasks.find((one) => one.task === state.task) || this.tasks[0];
+    this.choose(first.task, state.options, state.explain);
+    part("panes").setAttribute("aria-busy", "false");
+  }
+
+  /** The organisation's classifiers; none while their routes cannot be had. */
+  async classifiersGet() {
+    try {
+      const { items } = await apiCall("GET", "/analysis/classifiers", { query: { limit: 100 } });
+      return items;
+    } catch {
+      return [];
+    }
+  }
+
+  // -- tasks -------------------------------------------------------------------------------------------------------------
+  tabsShow() {
+    this.tabs = this.tasks.map(({ task }) => h("button", { type: "button", role: "tab", class: "task", id: `task-${task}`, "aria-selected": "false", "aria-controls": "task-panel", tabindex: "-1", dataset: { task }, onClick: () => this.choose(task) }, icon(TASKS[task].icon), h("span", null, taskName(task))));
+    part("tasks").addEventListener("keydown", (event) => {
+      const at = this.tabs.findIndex((tab) => tab.dataset.task === this.task.task);
+      const count = this.tabs.length;
+      const to = { ArrowRight: (at + 1) % count, ArrowLeft: (at + count - 1) % count, Home: 0, End: count - 1 }[event.key];
+      if (to === undefined) return;
+      event.preventDefault();
+      this.choose(this.tabs[to].dataset.task);
+      this.tabs[to].focus();
+    });
+    replace(part("tasks"), this.tabs);
+  }
+
+  choose(name, values = null, explain = part("explain").checked) {
+    if (this.task) this.kept[this.task.task] = this.form.read();
+    this.cancel();
+    this.task = this.tasks.find((one) => one.task === name);
+    for (const tab of this.tabs) {
+      const selected = tab.dataset.task === name;
+      tab.setAttribute("aria-selected", String(selected));
+      tab.tabIndex = selected ? 0 : -1;
+      if (selected) tab.scrollIntoView({ block: "nearest", inline: "center" });
+    }
+    root.querySelector("#task-panel").setAttribute("aria-labelledby", `task-${name}`);
+    part("about").textContent = word(`about_${name}`, "");
+    this.form.show(this.task, values || this.kept[name] || {});
+    part("explain-box").hidden = !this.task.explains;
+    part("explain").checked = explain && this.task.explains;
+    const before = this.shown.get(name);
+    if (before) this.result.show(before);
+    else this.emptyShow();
+    this.changed();
+  }
+
+  emptyShow() {
+    this.result.empty(emptyState({ name: TASKS[this.task.task].icon, about: word(`about_${this.task.task}`, ""), exampleRun: () => this.example(), hint: h("p", { class: "small faint try__keys" }, h("kbd", null, "Ctrl"), " ", h("kbd", null, "↵"), ` ${t("runs")}`) }));
+  }
+
+  example() {
+    const { text, options } = TASKS[this.task.task].example;
+    this.form.show(this.task, { ...options });
+    this.input.set(text, "");
+    this.run();
+  }
+
+  // -- state -------------------------------------------------------------------------------------------------------------
+  options() {
+    const explain = this.task.explains && part("explain").checked;
+    return explain ? { ...this.form.read(), explain: true } : this.form.read();
+  }
+
+  changed() {
+    if (!this.task) return;
+    part("run").disabled = !this.input.text.trim();
+    stateWrite({ task: this.task.task, options: this.form.shareable(), explain: this.task.explains && part("explain").checked });
+    const shown = this.shown.get(this.task.task);
+    if (shown) this.result.staleSet(shown.text !== this.input.text || JSON.stringify(shown.options) !== JSON.stringify(this.options()));
+  }
+
+  async share() {
+    if (await copyText(location.href)) toast(t("link_copied"));
+    else toast(t("copy_failed"), { danger: true, closeLabel: t("close") });
+  }
+
+  // -- running -----------------------------------------------------------------------------------------------------------
+  async run() {
+    if (!this.task || !this.input.text.trim()) {
+      this.input?.area.focus();
+      return;
+    }
+    this.cancel();
+    const { task } = this.task;
+    const options = this.options();
+    const { text } = this.input;
+    const stop = new AbortController();
+    this.running = stop;
+    this.result.busy(taskName(task));
+    if (matchMedia("(max-width: 60rem)").matches) part("result").scrollIntoView({ block: "start" });
+    try {
+      const { result, ms } = await taskRun(task, text, options, stop.signal);
+      if (this.running !== stop) return;
+      this.shown.set(task, { task, text, options, result, ms });
+      this.result.show(this.shown.get(task));
+      part("status").textContent = t("done_task", { name: taskName(task) });
+    } catch (error) {
+      if (this.running !== stop || stop.signal.aborted) return;
+      this.shown.delete(task);
+      this.result.error(error);
+    } finally {
+      if (this.running === stop) this.running = null;
+    }
+  }
+
+  cancel() {
+    if (!this.running) return;
+    this.running.abort();
+    this.running = null;
+    this.result.stop();
+    this.emptyShow();
+  }
+
+  key(event) {
+    if (event.isComposing) return;
+    if (event.key === "Enter" && (event.ctrlKey || event.metaKey) && !document.querySelector("dialog[open]")) {
+      event.preventDefault();
+      this.run();
+    } else if (event.key === "Escape" && this.running) {
+      this.cancel();
+    }
+  }
+}
+
+new TryPage().start();
