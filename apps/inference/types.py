@@ -93,6 +93,14 @@ class TextResult:
     tokens: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class LinearHead:
+    """Probabilities over an embedding model: softmax(vectors @ weights.T + bias); `weights` are (labels, dim)."""
+
+    weights: FloatArray
+    bias: FloatArray
+
+
 __all__ = [
     "Attribution",
     "Capability",
@@ -101,6 +109,7 @@ __all__ = [
     "EmbedResult",
     "GenerateRequest",
     "GenerateStats",
+    "LinearHead",
     "ModelInfo",
     "ModelRef",
     "ModelSpec",

@@ -7,8 +7,8 @@ from typing import Any
 
 from apps.analysis.types import Call, Outcome
 from apps.core.errors import Invalid
-from apps.inference.services import LinearHead, explain_text
-from apps.inference.types import Attribution
+from apps.inference.services import explain_text
+from apps.inference.types import Attribution, LinearHead
 
 METHOD = "shap-partition"
 # Each text is some hundred runs of the model.

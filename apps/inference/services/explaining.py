@@ -6,7 +6,7 @@ import json
 import time
 import uuid
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -21,18 +21,10 @@ from apps.inference.services.faults import app_error, clean_text
 from apps.inference.services.local import EngineStopping, engine_stopping, local_engine
 from apps.inference.services.models import model_of
 from apps.inference.services.rpc import RemoteCall
-from apps.inference.types import Priority
+from apps.inference.types import LinearHead, Priority
 
 # Enough for each word of a sentence or two by itself; longer texts get shares of neighbours.
 MAX_EVALUATIONS = 256
-
-
-@dataclass(frozen=True, slots=True)
-class LinearHead:
-    """Probabilities over an embedding model: softmax(vectors @ weights.T + bias); `weights` are (labels, dim)."""
-
-    weights: FloatArray
-    bias: FloatArray
 
 
 def explain_text(
