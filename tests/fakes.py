@@ -24,6 +24,8 @@ from apps.inference.types import (
     RerankResult,
     Span,
     TagResult,
+    TextResult,
+    TranslateItem,
 )
 
 DIMENSIONS = 384
@@ -77,6 +79,7 @@ class FakeModels:
     def __init__(self, say: Say | None = None) -> None:
         self.prompts: list[str] = []
         self.embedded: list[str] = []
+        self.translated: list[TranslateItem] = []
         self.tenants: set[uuid.UUID] = set()
         self.say: Say = say or quote_first_passage
         self.before_generate: Callable[[], None] = lambda: None
@@ -120,6 +123,14 @@ class FakeModels:
             for text in texts
         ]
         return TagResult(tuple(spans), _too_long(texts), len(texts))
+
+    def translate_texts(
+        self, items: Sequence[TranslateItem], *, tenant_id: uuid.UUID, model: str = "", **_: Any
+    ) -> TextResult:
+        """The other language is written in capitals."""
+        self._note(tenant_id, model)
+        self.translated.extend(items)
+        return TextResult(tuple(item.text.upper() for item in items), (), len(items))
 
     async def generate_async(self, request: GenerateRequest, *, tenant_id: uuid.UUID, **_: Any) -> FakeGeneration:
         self._note(tenant_id, request.model)
@@ -171,7 +182,15 @@ def quote_first_passage(request: GenerateRequest) -> str:
     return lines[heads[0] + 1] if heads else ""
 
 
-CALLS = ("embed_texts", "classify_texts", "rerank_texts", "tag_texts", "generate_stream", "generate_async")
+CALLS = (
+    "embed_texts",
+    "classify_texts",
+    "rerank_texts",
+    "tag_texts",
+    "translate_texts",
+    "generate_stream",
+    "generate_async",
+)
 
 
 def install(monkeypatch: pytest.MonkeyPatch, models: FakeModels) -> FakeModels:
