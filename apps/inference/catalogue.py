@@ -132,7 +132,16 @@ SPACY_EN = ModelSpec(
     },
     licence="MIT",
     context_tokens=25_000,
-    memory_mb=150,
+    memory_mb=260,
+)
+
+# Personal data: the names of the same pipeline, and Presidio's patterns for more languages.
+PRESIDIO = replace(
+    SPACY_EN,
+    name="presidio-pii",
+    backend="presidio",
+    memory_mb=350,
+    options={"languages": ["en", "pt", "es", "de", "fr", "it", "pl", "nl"]},
 )
 
 BERGAMOT = ModelSpec(
@@ -164,6 +173,9 @@ BERGAMOT = ModelSpec(
 )
 
 
+BUILT_IN = (SMOLLM2, SMOLLM2_FAST, SMOLLM2_LLAMA, MINILM, SENTIMENT, SPACY_EN, PRESIDIO, BERGAMOT)
+
+
 @dataclass(frozen=True, slots=True)
 class Catalogue:
     """Entries by name, and the default of each role."""
@@ -186,7 +198,10 @@ class Catalogue:
 
 def catalogue_load(extra: Path | None = None) -> Catalogue:
     """Return the built-in entries, with those of the JSON file `extra` on top. Raises ModelUnavailable."""
-    models = {spec.name: spec for spec in (SMOLLM2, SMOLLM2_FAST, SMOLLM2_LLAMA, MINILM, SENTIMENT, SPACY_EN, BERGAMOT)}
+    models = {
+        spec.name: spec
+        for spec in (SMOLLM2, SMOLLM2_FAST, SMOLLM2_LLAMA, MINILM, SENTIMENT, SPACY_EN, PRESIDIO, BERGAMOT)
+    }
     defaults: dict[Role, str] = {
         "chat": SMOLLM2.name,
         "embedding": MINILM.name,

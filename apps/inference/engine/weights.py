@@ -21,7 +21,7 @@ from apps.inference.engine.types import ModelSpec
 
 # Backends whose weights are in formats of their library: only out of a package that the operator installed, and only
 # files whose digests are known.
-PACKAGED_BACKENDS = frozenset({"spacy", "bergamot"})
+PACKAGED_BACKENDS = frozenset({"spacy", "presidio", "bergamot"})
 _ADAPTER_PREFIX = "adapters"
 # What loaders read beside the weights: configuration, vocabularies, chat templates, sentencepiece models.
 _LOADABLE_SUFFIXES = WEIGHT_SUFFIXES | {".json", ".txt", ".model", ".spm", ".jinja"}

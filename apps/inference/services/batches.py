@@ -84,14 +84,14 @@ def rerank_texts(
 
 
 def tag_texts(
-    texts: Sequence[str],
+    texts: Sequence[str | tuple[str, str]],
     *,
     tenant_id: uuid.UUID,
     deadline_s: float = 10.0,
     priority: Priority = "api",
     model: str = "",
 ) -> TagResult:
-    """Return the labelled spans of each text. Limits and errors as `embed_texts`."""
+    """Return the labelled spans of each text, or pair of text and language. Limits and errors as `embed_texts`."""
     result = _run("tagger", texts, tenant_id, deadline_s, priority, model)
     spans = tuple(tuple(Span(*span) for span in row) for row in result["values"])
     return TagResult(spans, result["truncated"], result["tokens"])

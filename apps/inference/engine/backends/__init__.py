@@ -23,6 +23,7 @@ BATCH_BACKENDS: dict[tuple[str, str], str] = {
     ("reranker", "transformers"): "transformers_encoder:TransformersReranker",
     ("tagger", "transformers"): "transformers_encoder:TransformersTagger",
     ("tagger", "spacy"): "spacy_tagger:SpacyTagger",
+    ("tagger", "presidio"): "presidio_tagger:PresidioTagger",
     ("embedding", "remote"): "remote_batch:RemoteBatch",
     ("classifier", "remote"): "remote_batch:RemoteBatch",
     ("reranker", "remote"): "remote_batch:RemoteBatch",

@@ -1,0 +1,138 @@
+"""Personal data in a text, by Presidio's recognisers: patterns with checksums and context, and names in English.
+
+`ModelSpec.options`: `languages` (two-letter codes; the first is the one of the spaCy pipeline, the others get patterns
+and context words alone), `max_chars` (default 100,000).
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from apps.inference.engine.base import Prepared
+from apps.inference.engine.errors import EngineError, ModelUnavailable
+from apps.inference.engine.types import BatchItem, EngineConfig, ModelSpec, Span
+
+_MAX_CHARS = 100_000
+_CHARS_PER_TOKEN = 4
+# Below this a digit pattern without a word of context is as often an order number as a passport.
+_MIN_SCORE = 0.4
+# What the names' recogniser is sure of, as Presidio takes it; its own labels for what we do not call personal are left out.
+_NER = {"PERSON": "PERSON", "GPE": "LOCATION", "LOC": "LOCATION", "FAC": "LOCATION"}
+# Hosts and years alone are no personal data.
+_LEFT_OUT = frozenset({"URL", "DATE_TIME", "NRP", "ORGANIZATION"})
+
+
+class PresidioTagger:
+    """Maps a text, or a pair of text and language, to spans of personal data without overlaps."""
+
+    labels: tuple[str, ...] = ()
+
+    def __init__(self, spec: ModelSpec, path: Path, config: EngineConfig) -> None:
+        self._spec, self._path = spec, path
+        self._languages: list[str] = list(spec.options.get("languages", ["en"]))
+        self._max_chars = int(spec.options.get("max_chars", _MAX_CHARS))
+        self._analyzer: Any = None
+        self._wanted: dict[str, list[str]] = {}
+
+    def load(self) -> None:
+        """Load the pipeline and the recognisers. Takes 8 s, most of it the libraries. Raises ModelUnavailable."""
+        # It tells each recogniser that it loads and each label that it leaves out, for every text.
+        logging.getLogger("presidio-analyzer").setLevel(logging.ERROR)
+        try:
+            import spacy
+            import tldextract.tldextract
+            from presidio_analyzer import AnalyzerEngine, RecognizerRegistry
+            from presidio_analyzer.nlp_engine import NerModelConfiguration, SpacyNlpEngine
+        except ImportError as error:
+            raise ModelUnavailable(f"the package {error.name} is not installed; run `make install`") from error
+        # Its default asks a host on the internet for the list of domain suffixes; one comes with the package.
+        tldextract.tldextract.TLD_EXTRACTOR = tldextract.TLDExtract(suffix_list_urls=(), cache_dir=None)
+        first, *others = self._languages
+        names = NerModelConfiguration(model_to_presidio_entity_mapping=_NER, labels_to_ignore=[])
+        engine = SpacyNlpEngine(models=[{"lang_code": first, "model_name": ""}], ner_model_configuration=names)
+        try:
+            pipeline = spacy.util.load_model_from_path(self._path)
+        except Exception as error:
+            raise ModelUnavailable(f"{self._spec.name} cannot be loaded: {error}") from error
+        engine.nlp = {first: pipeline} | {language: spacy.blank(language) for language in others}
+        registry = RecognizerRegistry(supported_languages=self._languages)
+        registry.load_predefined_recognizers(languages=self._languages, nlp_engine=engine)
+        _complete(registry, self._languages)
+        self._analyzer = AnalyzerEngine(registry=registry, nlp_engine=engine, supported_languages=self._languages)
+        self._wanted = {
+            language: sorted(set(self._analyzer.get_supported_entities(language)) - _LEFT_OUT)
+            for language in self._languages
+        }
+        self.labels = tuple(sorted({label for labels in self._wanted.values() for label in labels}))
+        self.run(self.prepare(["Jane Miller, jane@example.com"]))
+
+    def prepare(self, items: Sequence[BatchItem]) -> list[Prepared]:
+        """Cut texts to the limit; languages that are not listed count as the first."""
+        return [self._prepared(item) for item in items]
+
+    def run(self, batch: Sequence[Prepared]) -> list[Any]:
+        """Return a tuple of Span per text."""
+        return [self._spans(*one.payload) for one in batch]
+
+    def stop(self) -> None:
+        """Let the models go."""
+        self._analyzer = None
+
+    def _prepared(self, item: BatchItem) -> Prepared:
+        text, language = item if isinstance(item, tuple) else (item, self._languages[0])
+        if not isinstance(text, str):
+            raise EngineError(f"{self._spec.name} takes texts")
+        cut = text[: self._max_chars]
+        return Prepared(1 + len(cut) // _CHARS_PER_TOKEN, (cut, language), len(text) > self._max_chars)
+
+    def _spans(self, text: str, language: str) -> tuple[Span, ...]:
+        # A text in no known language may have the numbers of any.
+        languages = [language] if language in self._languages else self._languages
+        found = [
+            one
+            for each in languages
+            for one in self._analyzer.analyze(text, each, entities=self._wanted[each], score_threshold=_MIN_SCORE)
+        ]
+        # The surest first, then the longest: each place of the text belongs to one span.
+        kept: list[Any] = []
+        for one in sorted(found, key=lambda result: (-result.score, result.start - result.end, result.start)):
+            if all(one.end <= other.start or one.start >= other.end for other in kept):
+                kept.append(one)
+        return tuple(
+            Span(one.start, one.end, one.entity_type, round(float(one.score), 3), text[one.start : one.end])
+            for one in sorted(kept, key=lambda result: result.start)
+        )
+
+
+def _complete(registry: Any, languages: Sequence[str]) -> None:
+    """Add what the library has for some languages only, and Brazil's tax numbers, which it lacks."""
+    from presidio_analyzer import Pattern, PatternRecognizer
+    from presidio_analyzer.predefined_recognizers import CreditCardRecognizer
+
+    has_cards = {one.supported_language for one in registry.recognizers if "CREDIT_CARD" in one.supported_entities}
+    for language in languages:
+        if language not in has_cards:
+            registry.add_recognizer(CreditCardRecognizer(supported_language=language))
+
+    class TaxNumber(PatternRecognizer):  # type: ignore[misc]  # the library is imported late
+        def validate_result(self, pattern_text: str) -> bool:
+            return cpf_valid(pattern_text)
+
+    pattern = Pattern("CPF", r"\b\d{3}\.?\d{3}\.?\d{3}-?\d{2}\b", 0.3)
+    if "pt" in languages:
+        registry.add_recognizer(TaxNumber("BR_CPF", patterns=[pattern], context=["cpf"], supported_language="pt"))
+
+
+def cpf_valid(written: str) -> bool:
+    """Return whether the two check digits of a Brazilian CPF fit the other nine."""
+    digits = [int(character) for character in written if character.isdigit()]
+    if len(digits) != 11 or len(set(digits)) == 1:
+        return False
+    for length in (9, 10):
+        total = sum(digit * weight for digit, weight in zip(digits, range(length + 1, 1, -1), strict=False))
+        if total * 10 % 11 % 10 != digits[length]:
+            return False
+    return True
