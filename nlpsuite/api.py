@@ -22,7 +22,7 @@ from redis.exceptions import RedisError
 from apps.accounts.access import ACTIVE_ORGANIZATION, access_principal_by_api_key, access_principal_by_user
 from apps.accounts.api import router as accounts_router
 from apps.accounts.types import Principal
-from apps.analysis.api import analysis_router, nlp_router
+from apps.analysis.api import analysis_router, jobs_router, nlp_router
 from apps.assistant.api import router as assistant_router
 from apps.conversations.api import router as conversations_router
 from apps.core.errors import AppError, Forbidden, Invalid, NotFound, Unauthenticated, Unavailable
@@ -85,6 +85,7 @@ api.add_router("/knowledge", knowledge_router)
 api.add_router("/conversations", conversations_router)
 api.add_router("/assistant", assistant_router)
 api.add_router("/nlp", nlp_router)
+api.add_router("/jobs", jobs_router)
 api.add_router("/analysis", analysis_router)
 
 

@@ -6,7 +6,7 @@ import uuid
 
 from safetensors.numpy import load
 
-from apps.analysis.models import Classifier, ClassifierVersion
+from apps.analysis.models import Batch, Classifier, ClassifierVersion
 from apps.analysis.types import ClassifierHead
 from apps.core.errors import Conflict, NotFound
 from apps.core.ids import parse_id
@@ -44,3 +44,16 @@ def access_classifier_head(*, tenant_id: uuid.UUID, reference: str, version: int
         raise Conflict("This classifier belongs to another encoder; train it again.", code="classifier_not_ready")
     tensors = load(bytes(row.head))
     return ClassifierHead(tuple(row.labels), LinearHead(tensors["weights"], tensors["bias"]))
+
+
+def access_batch_by_id(tenant_id: uuid.UUID, batch_id: object, *, lock: bool = False) -> Batch:
+    """Return the batch. `lock` takes the row for the rest of the open scope. Raises NotFound "batch_not_found"; one that
+    is being removed is missing."""
+    parsed = parse_id(batch_id)
+    with tenant_scope(tenant_id):
+        rows = Batch.objects.exclude(status=Batch.Status.DELETING)
+        rows = rows.select_for_update() if lock else rows
+        batch = rows.filter(id=parsed).first() if parsed else None
+    if batch is None:
+        raise NotFound("There is no such batch.", code="batch_not_found")
+    return batch

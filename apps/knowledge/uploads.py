@@ -15,7 +15,8 @@ from django.core.files.uploadhandler import FileUploadHandler
 
 
 class BoundedUploadHandler(FileUploadHandler):
-    """Stops a multipart request at KNOWLEDGE_MAX_FILE_BYTES a file and KNOWLEDGE_MAX_REQUEST_BYTES in all.
+    """Stops a multipart request at KNOWLEDGE_MAX_FILE_BYTES a file and KNOWLEDGE_MAX_REQUEST_BYTES in all, and where
+    batches are uploaded at BATCH_MAX_FILE_BYTES.
 
     First in FILE_UPLOAD_HANDLERS: what passes goes on to Django's own handlers.
     """
@@ -23,6 +24,9 @@ class BoundedUploadHandler(FileUploadHandler):
     def __init__(self, request: object = None) -> None:
         super().__init__(request)  # type: ignore[arg-type]
         self._file_bytes = self._total_bytes = 0
+        large = str(getattr(request, "path", "")).startswith(settings.BATCH_UPLOAD_PATHS)
+        self._max_file = settings.BATCH_MAX_FILE_BYTES if large else settings.KNOWLEDGE_MAX_FILE_BYTES
+        self._max_total = settings.BATCH_MAX_FILE_BYTES if large else settings.KNOWLEDGE_MAX_REQUEST_BYTES
 
     def new_file(self, *args: object, **kwargs: object) -> None:
         super().new_file(*args, **kwargs)  # type: ignore[arg-type]
@@ -31,9 +35,9 @@ class BoundedUploadHandler(FileUploadHandler):
     def receive_data_chunk(self, raw_data: bytes, start: int) -> bytes:
         self._file_bytes += len(raw_data)
         self._total_bytes += len(raw_data)
-        if self._file_bytes > settings.KNOWLEDGE_MAX_FILE_BYTES:
+        if self._file_bytes > self._max_file:
             raise RequestDataTooBig("A file of the request is larger than the limit.")
-        if self._total_bytes > settings.KNOWLEDGE_MAX_REQUEST_BYTES:
+        if self._total_bytes > self._max_total:
             raise RequestDataTooBig("The files of the request are larger than the limit.")
         return raw_data
 
@@ -56,9 +60,10 @@ class BodyTooSlow(Exception):
 class BodyLimit:
     """ASGI wrapper: bounds the size and the slowness of request bodies before Django spools them to disk.
 
-    `upload_paths` may send KNOWLEDGE_MAX_REQUEST_BYTES and a little for the form around the files, all others
-    `DATA_UPLOAD_MAX_MEMORY_SIZE`. A body that after 15 s has come at less than 1 KiB/s is given up. Answers 413 and 408
-    in the shape of the API's errors, or below the paths of `shapes` in what is made there of status, code and message.
+    `upload_paths` may send KNOWLEDGE_MAX_REQUEST_BYTES and a little for the form around the files, BATCH_UPLOAD_PATHS
+    BATCH_MAX_FILE_BYTES, all others `DATA_UPLOAD_MAX_MEMORY_SIZE`. A body that after 15 s has come at less than 1 KiB/s
+    is given up. Answers 413 and 408 in the shape of the API's errors, or below the paths of `shapes` in what is made
+    there of status, code and message.
     """
 
     grace_s = 15.0
@@ -95,6 +100,8 @@ class BodyLimit:
     def _bounded(self, scope: dict[str, Any], receive: Any) -> Any:
         upload = scope["path"].startswith(self._upload_paths)
         limit = settings.KNOWLEDGE_MAX_REQUEST_BYTES if upload else settings.DATA_UPLOAD_MAX_MEMORY_SIZE
+        if scope["path"].startswith(settings.BATCH_UPLOAD_PATHS):
+            limit = settings.BATCH_MAX_FILE_BYTES
         limit += self.form_bytes
         declared = next((value for name, value in scope["headers"] if name == b"content-length"), b"0")
         if declared.isdigit() and int(declared) > limit:

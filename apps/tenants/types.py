@@ -57,4 +57,7 @@ SETTINGS: dict[str, SettingSpec] = {
     "tokens_per_day": SettingSpec(
         100_000_000, "Tokens, read and written, that the model routes may use in a day (UTC).", _whole(1, 10**12)
     ),
+    "batch_retention_days": SettingSpec(
+        90, "Days after its end at which a batch is removed with its texts and results.", _whole(1, 3650)
+    ),
 }

@@ -6,6 +6,7 @@ import secrets
 
 from nlpsuite.settings import env
 from nlpsuite.settings.parts.auth import *
+from nlpsuite.settings.parts.batches import *
 from nlpsuite.settings.parts.database import *
 from nlpsuite.settings.parts.inference import *
 from nlpsuite.settings.parts.integrations import *

@@ -43,5 +43,10 @@ CELERY_BROKER_TRANSPORT_OPTIONS = {
 CELERY_TASK_ROUTES = {"apps.inference.tasks.*": {"queue": "inference"}}
 CELERY_BEAT_SCHEDULE = {
     "jobs-sweep": {"task": "apps.jobs.tasks.job_sweep_task", "schedule": 10.0, "options": {"expires": 20}},
+    "batches-prune": {
+        "task": "apps.analysis.tasks.batches_prune_task",
+        "schedule": 3600.0,
+        "options": {"expires": 600},
+    },
     "usage-prune": {"task": "apps.usage.tasks.idempotency_prune_task", "schedule": 3600.0, "options": {"expires": 600}},
 }

@@ -1,0 +1,263 @@
+"""/api/v1/jobs: a task over many texts, in the background."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from typing import Any
+
+from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
+from django.http.multipartparser import MultiPartParserError
+from ninja import Router, Schema
+from pydantic import ConfigDict, ValidationError
+
+from apps.accounts.access import principal_of
+from apps.accounts.types import Principal
+from apps.analysis.batches.types import RowFilter
+from apps.analysis.selectors.batches import batch_get, batch_rows, batches_list
+from apps.analysis.selectors.summaries import batch_summary
+from apps.analysis.services.batches import (
+    batch_cancel,
+    batch_create_from_file,
+    batch_create_from_items,
+    batch_delete,
+    batch_pause,
+    batch_resume,
+)
+from apps.analysis.services.batches.export import content_type, results_stream
+from apps.analysis.tables.times import time_parse
+from apps.analysis.tables.types import FORMATS
+from apps.core.errors import Invalid
+from apps.usage.services import idempotent
+
+router = Router(tags=["jobs"])
+
+
+class ItemIn(Schema):
+    """A text with what is known of it."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    text: str
+    time: str | int | float | None = None
+    source: str | None = None
+    id: str | int | None = None
+
+
+class JobIn(Schema):
+    """A task over items."""
+
+    task: str
+    items: list[str | ItemIn]
+    options: dict[str, Any] = {}
+    name: str = ""
+    topics: bool = True
+
+
+_FILE_FIELDS = {
+    "file": {"type": "string", "format": "binary"},
+    "task": {"type": "string"},
+    "column": {"type": "string"},
+    "time_column": {"type": "string"},
+    "source_column": {"type": "string"},
+    "id_column": {"type": "string"},
+    "options": {"type": "string", "description": "a JSON object"},
+    "name": {"type": "string"},
+    "encoding": {"type": "string"},
+    "header": {"type": "boolean", "default": True},
+    "topics": {"type": "boolean", "default": True},
+}
+# One route takes a form with a file or JSON: said here, since the generator knows one body per route.
+_BODY = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "application/json": {"schema": JobIn.model_json_schema(ref_template="#/components/schemas/{model}")},
+            "multipart/form-data": {
+                "schema": {"type": "object", "required": ["file", "task"], "properties": _FILE_FIELDS}
+            },
+        },
+    }
+}
+_item_schema = _BODY["requestBody"]["content"]["application/json"]["schema"].pop("$defs")["ItemIn"]  # type: ignore[index]
+_BODY["requestBody"]["content"]["application/json"]["schema"]["properties"]["items"]["items"] = {  # type: ignore[index]
+    "anyOf": [{"type": "string"}, _item_schema]
+}
+
+
+@router.post("", response={202: dict}, openapi_extra=_BODY)
+@idempotent
+def job_create(request: HttpRequest) -> tuple[int, dict[str, Any]]:
+    """Start a task over `items`, or over the rows of a CSV, JSON-lines or XLSX `file`. Follow it by `GET /jobs/{id}`."""
+    principal = principal_of(request)
+    principal.require("analysis:write")
+    if (request.content_type or "").startswith("multipart/"):
+        return 202, _from_file(request, principal)
+    try:
+        body = JobIn.model_validate_json(request.body)
+    except ValidationError as error:
+        details = [{"field": ".".join(map(str, e["loc"])), "message": e["msg"]} for e in error.errors()[:20]]
+        raise Invalid("The body is not the JSON that is expected here.", details=details) from None
+    info = batch_create_from_items(
+        tenant_id=principal.tenant_id,
+        task=body.task,
+        items=[item if isinstance(item, str) else item.model_dump() for item in body.items],
+        options=body.options,
+        name=body.name,
+        topics=body.topics,
+        actor=principal.actor,
+    )
+    return 202, info.as_dict()
+
+
+def _from_file(request: HttpRequest, principal: Principal) -> dict[str, Any]:
+    try:
+        form, file = request.POST, request.FILES.get("file")
+    except MultiPartParserError:
+        raise Invalid("The form could not be read.", code="malformed") from None
+    if file is None:
+        raise Invalid("A file is needed.", code="file_missing")
+    names = {"text": "column", "time": "time_column", "source": "source_column", "reference": "id_column"}
+    info = batch_create_from_file(
+        tenant_id=principal.tenant_id,
+        task=form.get("task", ""),
+        file=file,
+        columns={role: form.get(field, "") for role, field in names.items()},
+        options=options_from(form.get("options", "")),
+        name=form.get("name", ""),
+        encoding=form.get("encoding", ""),
+        has_header=_truth(form.get("header", "true")),
+        topics=_truth(form.get("topics", "true")),
+        actor=principal.actor,
+    )
+    return info.as_dict()
+
+
+def options_from(raw: str) -> dict[str, Any]:
+    """Return the options in a form's field. Raises Invalid "options_invalid"."""
+    if not raw.strip():
+        return {}
+    try:
+        value = json.loads(raw)
+    except (ValueError, RecursionError):
+        value = None
+    if not isinstance(value, dict):
+        raise Invalid("options must be a JSON object.", code="options_invalid")
+    return value
+
+
+def _truth(raw: str) -> bool:
+    return raw.strip().lower() not in {"false", "0", "no", "off"}
+
+
+@router.get("")
+def job_page(request: HttpRequest, status: str = "", cursor: str = "", limit: int = 50) -> dict[str, Any]:
+    """Batches, newest first."""
+    principal = principal_of(request)
+    principal.require("analysis:use")
+    items, following = batches_list(tenant_id=principal.tenant_id, status=status, cursor=cursor, limit=limit)
+    return {"items": [item.as_dict() for item in items], "next_cursor": following}
+
+
+@router.get("/{batch_id}")
+def job_one(request: HttpRequest, batch_id: str) -> dict[str, Any]:
+    """One batch: status, progress 0..1, rows done and failed, rate and seconds left."""
+    principal = principal_of(request)
+    principal.require("analysis:use")
+    return batch_get(tenant_id=principal.tenant_id, batch_id=batch_id).as_dict()
+
+
+@router.post("/{batch_id}/pause")
+def job_pause(request: HttpRequest, batch_id: str) -> dict[str, Any]:
+    """Stop after the rows that are done."""
+    principal = principal_of(request)
+    principal.require("analysis:write")
+    return batch_pause(tenant_id=principal.tenant_id, batch_id=batch_id, actor=principal.actor).as_dict()
+
+
+@router.post("/{batch_id}/resume")
+def job_resume(request: HttpRequest, batch_id: str) -> dict[str, Any]:
+    """Go on with a batch that was paused or has failed."""
+    principal = principal_of(request)
+    principal.require("analysis:write")
+    return batch_resume(tenant_id=principal.tenant_id, batch_id=batch_id, actor=principal.actor).as_dict()
+
+
+@router.delete("/{batch_id}", response={200: dict, 204: None})
+def job_remove(request: HttpRequest, batch_id: str, purge: bool = False) -> Any:
+    """Cancel a batch; what is done stays to be fetched. With `purge` it is removed with everything it holds."""
+    principal = principal_of(request)
+    principal.require("analysis:write")
+    if purge:
+        batch_delete(tenant_id=principal.tenant_id, batch_id=batch_id, actor=principal.actor)
+        return 204, None
+    return 200, batch_cancel(tenant_id=principal.tenant_id, batch_id=batch_id, actor=principal.actor).as_dict()
+
+
+@router.get("/{batch_id}/summary")
+def job_summary(
+    request: HttpRequest,
+    batch_id: str,
+    label: str = "",
+    source: str = "",
+    topic: str = "",
+    since: str = "",
+    until: str = "",
+) -> dict[str, Any]:
+    """Counts by label, source, topic and time, of the rows that pass the filters."""
+    principal = principal_of(request)
+    principal.require("analysis:use")
+    chosen = filter_from(label=label, source=source, topic=topic, since=since, until=until)
+    return batch_summary(tenant_id=principal.tenant_id, batch_id=batch_id, chosen=chosen)
+
+
+@router.get("/{batch_id}/results", response={200: Any})
+def job_results(
+    request: HttpRequest,
+    batch_id: str,
+    format: str = "jsonl",
+    label: str = "",
+    source: str = "",
+    topic: str = "",
+    since: str = "",
+    until: str = "",
+    cursor: str = "",
+    limit: int = 50,
+) -> Any:
+    """The results that pass the filters in the order of the input: as a file (`jsonl`, `csv`, `xlsx`), or with
+    `format=json` in pages."""
+    principal = principal_of(request)
+    principal.require("analysis:use")
+    chosen = filter_from(label=label, source=source, topic=topic, since=since, until=until)
+    if format == "json":
+        items, following = batch_rows(
+            tenant_id=principal.tenant_id, batch_id=batch_id, chosen=chosen, cursor=cursor, limit=limit
+        )
+        return {"items": items, "next_cursor": following}
+    return results_response(principal.tenant_id, batch_id, format, chosen)
+
+
+def results_response(tenant_id: uuid.UUID, batch_id: object, format: str, chosen: RowFilter) -> HttpResponse:
+    """Return the file of results. Raises NotFound, Invalid "format_unknown"."""
+    kind = next((known for known in FORMATS if known == format), None)
+    if kind is None:
+        raise Invalid("format must be json, jsonl, csv or xlsx.", code="format_unknown")
+    info = batch_get(tenant_id=tenant_id, batch_id=batch_id)
+    stream = results_stream(tenant_id=tenant_id, batch_id=info.id, kind=kind, chosen=chosen)
+    response: Any = StreamingHttpResponse(stream, content_type=content_type(kind))
+    stem = "".join(c if c.isascii() and (c.isalnum() or c in "-_") else "-" for c in info.name.rsplit(".", 1)[0])
+    response.headers["Content-Disposition"] = f'attachment; filename="{stem.strip("-")[:80] or "results"}.{kind}"'
+    response.headers["X-Content-Type-Options"] = "nosniff"
+    response.headers["Cache-Control"] = "no-store"
+    return response  # type: ignore[no-any-return]
+
+
+def filter_from(*, label: str, source: str, topic: str, since: str, until: str) -> RowFilter:
+    """Return the filter that a query asks for. Raises Invalid "time_invalid"."""
+    times = []
+    for raw in (since, until):
+        found = time_parse(raw) if raw else None
+        if raw and found is None:
+            raise Invalid("A time is written as 2026-01-31 or 2026-01-31T12:00:00Z.", code="time_invalid")
+        times.append(found)
+    return RowFilter(label.replace("\x00", ""), source.replace("\x00", ""), topic.replace("\x00", ""), *times)

@@ -1,0 +1,227 @@
+"""Taking a file or items in, and starting the work on them."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice
+from typing import Any
+
+from django.conf import settings
+
+from apps.analysis.access import access_batch_by_id
+from apps.analysis.batches.types import ACTIVE, ROLES, BatchInfo
+from apps.analysis.models import Batch
+from apps.analysis.selectors.batches import batch_get
+from apps.analysis.services.batches.files import UPLOAD, file_path, file_save, files_delete_of, lines_save
+from apps.analysis.services.batches.reading import storable
+from apps.analysis.services.running import options_parse, task_get
+from apps.analysis.tables.encoding import encoding_known
+from apps.analysis.tables.read import format_of, table_preview
+from apps.analysis.tables.types import MAX_ROWS, TableError
+from apps.core.clock import now
+from apps.core.errors import Busy, Conflict, Invalid, TooLarge
+from apps.core.tenancy import tenant_scope
+from apps.events.services import audit_record
+from apps.jobs.services import job_enqueue
+
+RUN = "analysis.batch_run"
+QUEUE = "batch"
+# Of one organisation: those that wait, run or have not been started.
+MAX_OPEN = 50
+# Of one organisation, kept rows; beyond it old batches must go first.
+MAX_KEPT_ROWS = 10_000_000
+ITEM_FIELDS = {"text", "time", "source", "id"}
+Item = str | Mapping[str, Any]
+
+
+def batch_upload(*, tenant_id: uuid.UUID, file: Any, name: str = "", encoding: str = "", actor: str = "") -> BatchInfo:
+    """Store a file as a draft, with its columns and first rows in `columns`. `file` is Django's upload.
+
+    Limits: BATCH_MAX_FILE_BYTES. Errors: Invalid (unsupported_type, malformed, file_empty, encrypted, bomb_refused,
+    line_too_long, encoding_unknown), TooLarge, Busy "too_many_batches", Conflict "batch_storage_full".
+    """
+    if encoding and not encoding_known(encoding):
+        raise Invalid("There is no encoding of this name.", code="encoding_unknown")
+    if file.size > settings.BATCH_MAX_FILE_BYTES:
+        raise TooLarge(f"A file has at most {settings.BATCH_MAX_FILE_BYTES // 1024**2} MiB.")
+    label = " ".join(storable(str(name or file.name or "")).split())[:200] or "Batch"
+    batch = Batch(name=label, encoding=encoding, upload_name=UPLOAD, upload_bytes=file.size, created_by=actor)
+    with tenant_scope(tenant_id):
+        _room_check(tenant_id)
+        try:
+            head = file.read(4096)
+            file.seek(0)
+            batch.format = format_of(str(file.name or ""), head)
+            file_save(tenant_id, batch.id, UPLOAD, getattr(file, "file", file))
+            preview = table_preview(file_path(tenant_id, batch.id, UPLOAD), batch.format, encoding=encoding)
+        except TableError as error:
+            files_delete_of(tenant_id, batch.id)
+            raise Invalid(error.message, code=error.code) from error
+        batch.encoding = preview.encoding
+        rows = [[storable(cell) for cell in row] for row in preview.rows]
+        header = [storable(column) for column in preview.header]
+        batch.columns = {"header": header, "rows": rows, "guess": preview.guess}
+        batch.save()
+    return batch_get(tenant_id=tenant_id, batch_id=batch.id)
+
+
+def batch_start(
+    *,
+    tenant_id: uuid.UUID,
+    batch_id: object,
+    task: str,
+    options: Mapping[str, Any],
+    columns: Mapping[str, str],
+    has_header: bool = True,
+    topics: bool = True,
+    actor: str = "",
+) -> BatchInfo:
+    """Choose a draft's task and columns ({"text", "time"?, "source"?, "reference"?: name}) and put it in the queue.
+
+    Errors: NotFound (batch_not_found, task_not_found), Invalid (options_invalid, column_missing, column_unknown),
+    Conflict "batch_started".
+    """
+    options_parse(task_get(task), options)
+    with tenant_scope(tenant_id):
+        batch = access_batch_by_id(tenant_id, batch_id, lock=True)
+        if batch.status != Batch.Status.DRAFT:
+            raise Conflict("The batch was started before.", code="batch_started")
+        batch.columns["chosen"] = _chosen(batch.columns, columns, has_header)
+        batch.columns["has_header"] = has_header
+        batch.task, batch.options, batch.wants_topics = task, dict(options), topics
+        batch.started_at = now()
+        batch_enqueue(batch)
+        batch.save()
+        audit_record(action="batch.started", actor=actor, target=str(batch.id), data={"task": task, "name": batch.name})
+    return batch_get(tenant_id=tenant_id, batch_id=batch.id)
+
+
+def batch_enqueue(batch: Batch) -> None:
+    """Give the batch a new job in the open scope; the caller saves it."""
+    payload = {"batch_id": str(batch.id)}
+    batch.status, batch.error_code, batch.error_message = Batch.Status.QUEUED, "", ""
+    batch.job_id = job_enqueue(tenant_id=batch.tenant_id, kind=RUN, payload=payload, queue=QUEUE)
+
+
+def batch_create_from_items(
+    *,
+    tenant_id: uuid.UUID,
+    task: str,
+    items: Sequence[Item],
+    options: Mapping[str, Any] | None = None,
+    name: str = "",
+    topics: bool = True,
+    actor: str = "",
+) -> BatchInfo:
+    """Start a batch of items: texts, or objects with `text` and optionally `id`, `time` and `source`.
+
+    Errors: as `batch_start`; Invalid (items_missing, item_invalid), TooLarge "too_many_rows".
+    """
+    if not items:
+        raise Invalid("A batch needs at least one item.", code="items_missing")
+    if len(items) > MAX_ROWS:
+        raise TooLarge(f"A batch may have at most {MAX_ROWS} rows.", code="too_many_rows")
+    options_parse(task_get(task), options or {})
+    batch = Batch(name=storable(name).strip()[:200] or task, format="jsonl", upload_name=UPLOAD, created_by=actor)
+    with tenant_scope(tenant_id):
+        _room_check(tenant_id)
+        try:
+            lines_save(tenant_id, batch.id, UPLOAD, _item_lines(items))
+            batch.columns = {"header": ["text", "time", "source", "id"], "rows": [], "guess": {}}
+            batch.save()
+            chosen = {"text": "text", "time": "time", "source": "source", "reference": "id"}
+            return batch_start(
+                tenant_id=tenant_id,
+                batch_id=batch.id,
+                task=task,
+                options=options or {},
+                columns=chosen,
+                topics=topics,
+                actor=actor,
+            )
+        except BaseException:
+            files_delete_of(tenant_id, batch.id)
+            raise
+
+
+def batch_create_from_file(
+    *,
+    tenant_id: uuid.UUID,
+    task: str,
+    file: Any,
+    columns: Mapping[str, str],
+    options: Mapping[str, Any] | None = None,
+    name: str = "",
+    encoding: str = "",
+    has_header: bool = True,
+    topics: bool = True,
+    actor: str = "",
+) -> BatchInfo:
+    """Store a file and start a batch of its rows. Errors: those of `batch_upload` and `batch_start`."""
+    options_parse(task_get(task), options or {})
+    with tenant_scope(tenant_id):
+        draft = batch_upload(tenant_id=tenant_id, file=file, name=name, encoding=encoding, actor=actor)
+        try:
+            return batch_start(
+                tenant_id=tenant_id,
+                batch_id=draft.id,
+                task=task,
+                options=options or {},
+                columns=columns,
+                has_header=has_header,
+                topics=topics,
+                actor=actor,
+            )
+        except BaseException:
+            files_delete_of(tenant_id, draft.id)
+            raise
+
+
+def _room_check(tenant_id: uuid.UUID) -> None:
+    """Raise unless the organisation may have one more batch."""
+    open_ = Batch.objects.filter(status__in=[*ACTIVE, Batch.Status.DRAFT]).count()
+    if open_ >= MAX_OPEN:
+        raise Busy(
+            f"{MAX_OPEN} batches wait or run already. Wait for one to end, or remove drafts.",
+            code="too_many_batches",
+            retry_after_s=60,
+        )
+    kept = sum(Batch.objects.exclude(status=Batch.Status.DELETING).values_list("total", flat=True))
+    if kept >= MAX_KEPT_ROWS:
+        raise Conflict(
+            f"{MAX_KEPT_ROWS} rows are kept already. Delete batches that are not needed any more.",
+            code="batch_storage_full",
+        )
+
+
+def _chosen(columns: Mapping[str, Any], wanted: Mapping[str, str], has_header: bool) -> dict[str, str]:
+    """Return the column of each role. Raises Invalid naming the columns that there are."""
+    header: list[str] = columns["header"]
+    if not has_header:
+        header = [str(number) for number in range(1, len(header) + 1)]
+    chosen = {role: wanted[role] for role in ROLES if wanted.get(role)}
+    unknown = [name for name in chosen.values() if name not in header]
+    if unknown:
+        raise Invalid(
+            f"The file has no column {unknown[0]!r}.", code="column_unknown", details={"columns": header[:100]}
+        )
+    if "text" not in chosen:
+        if len(header) == 1 or "text" in header:
+            return chosen | {"text": header[0] if len(header) == 1 else "text"}
+        raise Invalid("Say which column holds the texts.", code="column_missing", details={"columns": header[:100]})
+    return chosen
+
+
+def _item_lines(items: Iterable[Item]) -> Iterator[str]:
+    for number, item in enumerate(islice(items, MAX_ROWS)):
+        fields = {"text": item} if isinstance(item, str) else dict(item)
+        known = set(fields) <= ITEM_FIELDS and isinstance(fields.get("text"), str)
+        if not known or not all(isinstance(value, str | int | float | None) for value in fields.values()):
+            raise Invalid(
+                f"Item {number} is neither a text nor an object with text and optionally id, time and source.",
+                code="item_invalid",
+                details={"item": number},
+            )
+        yield json.dumps({name: fields.get(name) for name in ("text", "time", "source", "id")}, ensure_ascii=True)
