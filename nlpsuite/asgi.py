@@ -18,6 +18,7 @@ from django.urls import path
 from apps.core.boot import boot_check
 from apps.inbox.consumers import StaffConsumer
 from apps.integrations.gate import CallGate
+from apps.integrations.libretranslate.errors import refusal_body as libretranslate_refusal
 from apps.integrations.openai.errors import refusal_body as openai_refusal
 from apps.integrations.tei.errors import refusal_body as tei_refusal
 from apps.knowledge.uploads import BodyLimit
@@ -29,13 +30,13 @@ from nlpsuite.metrics.web import SocketCount
 with ThreadPoolExecutor(1) as pool:
     pool.submit(boot_check).result()
 
-_SHAPES = {"/v1/": openai_refusal, "/tei": tei_refusal}
+_SHAPES = {"/v1/": openai_refusal, "/tei": tei_refusal, "/libretranslate": libretranslate_refusal}
 
 application = ProtocolTypeRouter(
     {
         "http": CallGate(
             BodyLimit(
-                ByPath(frozenset({"v1", "tei"}), ModelRoutesHandler(), _http),
+                ByPath(frozenset({"v1", "tei", "libretranslate"}), ModelRoutesHandler(), _http),
                 upload_paths=("/api/v1/knowledge/sources", "/knowledge/add", "/studio/read"),
                 shapes=_SHAPES,
             ),

@@ -22,7 +22,7 @@ _RETRY_AFTER_S = b"1"
 # A reader that takes nothing for so long is cut off: it holds a place, and a permit of its organisation.
 STALLED_S = 30.0
 # Whoever asks whether the models answer must not be told that they do not because they are busy.
-_UNCOUNTED = frozenset(("/tei/health",))
+_UNCOUNTED = frozenset(("/tei/health", "/libretranslate/health"))
 
 
 class CallGate:

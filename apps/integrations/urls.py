@@ -10,4 +10,5 @@ urlpatterns = [
     # Clients that are given this address post to it, with or without the slash.
     path("tei", tei_views.root),
     path("tei/", include("apps.integrations.tei.urls")),
+    path("libretranslate/", include("apps.integrations.libretranslate.urls")),
 ]

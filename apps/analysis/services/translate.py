@@ -70,6 +70,12 @@ def run(call: Call, texts: Sequence[str], options: TranslateOptions) -> list[Out
 
     Errors: Invalid "language_pair_unknown", of a text whose language was detected in its place, else of the whole call.
     """
+    return texts_translate(call, texts, options)[0]
+
+
+def texts_translate(call: Call, texts: Sequence[str], options: TranslateOptions) -> tuple[list[Outcome], int]:
+    """Return what `run` returns, and how many tokens the models have read."""
+    tokens = 0
     layouts: list[Layout | AppError] = [_layout(options.format, text) for text in texts]
     sources = [_source(one, options) if isinstance(one, Layout) else Source("und", 0.0) for one in layouts]
     outcomes: list[Outcome] = [one if isinstance(one, AppError) else {} for one in layouts]
@@ -77,16 +83,17 @@ def run(call: Call, texts: Sequence[str], options: TranslateOptions) -> list[Out
         places = [n for n, source in enumerate(sources) if source.language == language and outcomes[n] == {}]
         group = [one for n in places if isinstance(one := layouts[n], Layout)]
         try:
-            written = _group_translate(call, group, language, options)
+            written, used = _group_translate(call, group, language, options)
+            tokens += used
         except AppError as error:
             if options.source != "auto" or error.code != "language_pair_unknown":
                 raise
-            written = [error] * len(group)
+            written = list[str | AppError]([error] * len(group))
         for place, text in zip(places, written, strict=True):
             detected = {"confidence": sources[place].confidence} if options.source == "auto" else {}
             found: Outcome = {"text": text, "source": language, "target": options.target, **detected}
             outcomes[place] = text if isinstance(text, AppError) else found
-    return outcomes
+    return outcomes, tokens
 
 
 def _layout(name: TextFormat, text: str) -> Layout | AppError:
@@ -125,14 +132,15 @@ def source_detect(segments: Sequence[Parts], *, target: str, model: str = "") ->
 
 def _group_translate(
     call: Call, layouts: Sequence[Layout], language: str, options: TranslateOptions
-) -> list[str | AppError]:
-    """Return the texts of one language in the target's."""
+) -> tuple[list[str | AppError], int]:
+    """Return the texts of one language in the target's, and the tokens that took."""
     if language == "und" or language_base(language) == language_base(options.target):
-        return [layout.written(layout.segments) for layout in layouts]
+        return [layout.written(layout.segments) for layout in layouts], 0
     pair = pair_find(language, options.target, model=options.model)
     segments = [segment for layout in layouts for segment in layout.segments]
-    done = iter(segments_translate(call, segments, pair=pair, glossary=options.glossary, memory=options.memory))
-    return [layout.written([next(done) for _ in layout.segments]) for layout in layouts]
+    made, tokens = segments_translate(call, segments, pair=pair, glossary=options.glossary, memory=options.memory)
+    done = iter(made)
+    return [layout.written([next(done) for _ in layout.segments]) for layout in layouts], tokens
 
 
 def segments_translate(
@@ -143,8 +151,10 @@ def segments_translate(
     glossary: bool = True,
     memory: bool = True,
     progress: Progress = lambda _: None,
-) -> list[Parts]:
-    """Return each segment in the target language. `progress` is told how many sentences are done, now and then.
+) -> tuple[list[Parts], int]:
+    """Return each segment in the target language, and the tokens that took.
+
+    `progress` is told how many sentences are done, now and then.
 
     Errors: those of `translate_texts`.
     """
@@ -157,7 +167,8 @@ def segments_translate(
         known = memory_lookup(
             tenant_id=call.tenant_id, source=pair.source, target=pair.target, texts=translation.keys()
         )
-    return translation.run(_Asking(call, pair, progress), known)
+    asking = _Asking(call, pair, progress)
+    return translation.run(asking, known), asking.tokens
 
 
 class _Asking:
@@ -165,7 +176,7 @@ class _Asking:
 
     def __init__(self, call: Call, pair: Pair, progress: Progress) -> None:
         self._call, self._pair, self._progress = call, pair, progress
-        self._done = 0
+        self._done = self.tokens = 0
 
     def __call__(self, texts: Sequence[str]) -> list[str]:
         unique = list(dict.fromkeys(texts))
@@ -197,6 +208,7 @@ class _Asking:
             priority=self._call.priority,
             model=self._pair.model,
         )
+        self.tokens += result.tokens
         found = list(result.texts)
         for place in result.truncated:
             halves = _halves(texts[place])

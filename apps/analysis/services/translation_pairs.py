@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from babel import Locale
+
 from apps.core.errors import Invalid, Unavailable
 from apps.inference.services import default_model, model_list, model_of
 from apps.inference.types import ModelInfo
@@ -73,3 +75,28 @@ def _translators() -> list[ModelInfo]:
     except Unavailable:
         default = ""
     return sorted(found, key=lambda model: (model.name != default, model.name))
+
+
+def languages_targets() -> dict[str, list[str]]:
+    """Return {language: languages it can be translated into}, as the models' pairs name them."""
+    found: dict[str, list[str]] = {}
+    for pair in pairs_list():
+        found.setdefault(pair.source, [])
+        found.setdefault(pair.target, [])
+        if pair.target not in found[pair.source]:
+            found[pair.source].append(pair.target)
+    return found
+
+
+def language_known(code: str) -> bool:
+    """Return whether some model may know a language; one that names no pairs may know any."""
+    if any(not model.languages for model in _translators()):
+        return True
+    return language_base(code) in {language_base(one) for one in languages_targets()}
+
+
+def language_name(code: str) -> str:
+    """Return the English name of a language, or its code."""
+    return str(
+        Locale("en").languages.get(code.replace("-", "_")) or Locale("en").languages.get(language_base(code), code)
+    )
