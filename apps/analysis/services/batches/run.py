@@ -145,7 +145,7 @@ def _work(ctx: JobContext, batch: Batch) -> int:
     progress = _Progress(1 if ctx.attempt > 1 else FIRST_CHUNK_ROWS, batch.rate_per_s, time.monotonic())
     with file_path(batch.tenant_id, batch.id, ROWS).open("rb") as file:
         file.seek(batch.offset)
-        while position < batch.total and time.monotonic() < until:
+        while position < batch.total:
             began = time.monotonic()
             rows, offset = rows_from(file, most=progress.rows, most_chars=MAX_CHUNK_CHARS)
             if not rows:
@@ -161,6 +161,8 @@ def _work(ctx: JobContext, batch: Batch) -> int:
                 fresh.rate_per_s = progress.rated(len(rows))
                 chunk_commit(fresh, chunk)
             position += len(rows)
+            if time.monotonic() >= until:
+                break
     return position
 
 

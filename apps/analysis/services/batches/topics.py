@@ -16,7 +16,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 import jieba
 import numpy as np
@@ -77,9 +76,7 @@ def topics_load(path: Path) -> TopicModel:
         return TopicModel(tuple(map(str, kept["names"])), kept["coefficients"], kept["intercepts"])
 
 
-def topics_find(
-    texts: Sequence[str], *, tenant_id: uuid.UUID, embed: Callable[..., Any] = embed_texts, check: Callable[[], None]
-) -> TopicModel | None:
+def topics_find(texts: Sequence[str], *, tenant_id: uuid.UUID, check: Callable[[], None]) -> TopicModel | None:
     """Return the topics of the texts, or None when there are too few for topics. `check` may raise to stop.
 
     Raises what `embed_texts` raises.
@@ -92,7 +89,7 @@ def topics_find(
     for at in range(0, len(worded), _EMBED_AT_ONCE):
         check()
         part = worded[at : at + _EMBED_AT_ONCE]
-        parts.append(embed(part, tenant_id=tenant_id, deadline_s=120.0, priority="batch").vectors)
+        parts.append(embed_texts(part, tenant_id=tenant_id, deadline_s=120.0, priority="batch").vectors)
     count = min(MAX_TOPICS, max(2, round(math.sqrt(len(worded) / 10))))
     clusters = KMeans(count, n_init=4, random_state=0).fit_predict(np.vstack(parts))
     # Large ones first, so that the numbers are an order.
