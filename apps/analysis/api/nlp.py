@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from django.http import HttpRequest
-from ninja import Router, Schema
-from pydantic import ConfigDict
+from ninja import Router
+from pydantic import BaseModel, ConfigDict
 
 from apps.accounts.access import principal_of
 from apps.analysis.services import TASKS, nlp_run
@@ -16,8 +16,8 @@ from apps.core.errors import AppError, Invalid
 router = Router(tags=["nlp"])
 
 
-class NlpIn(Schema):
-    """`text` or `texts`; everything else is an option of the task."""
+class NlpIn(BaseModel):
+    """`text` or `texts`; everything else is an option of the task. Not a Schema of ninja: that loses extra fields."""
 
     model_config = ConfigDict(extra="allow")
 
