@@ -9,5 +9,7 @@ from apps.analysis.views import studio
 app_name = "studio"
 urlpatterns = [
     path("", studio.index, name="index"),
+    path("compare/", studio.compare, name="compare"),
+    path("classifiers/", studio.classifiers, name="classifiers"),
     path("read", studio.read, name="read"),
 ]

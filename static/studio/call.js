@@ -2,13 +2,26 @@
 
 import { ApiError, apiCall } from "../js/lib/api.js";
 import { t } from "../js/lib/i18n.js";
+import { TASK_NAMES } from "./tasks.js";
 import { optionName, word } from "./words.js";
 
 // A little more than the server gives a task.
 const TIMEOUT_MS = 40_000;
 
+/** {tasks, maxChars}: the tasks of this installation in the order in which they are offered. */
 export async function tasksGet() {
-  return apiCall("GET", "/nlp");
+  const found = await apiCall("GET", "/nlp");
+  return { tasks: TASK_NAMES.map((name) => found.items.find((one) => one.task === name)).filter(Boolean), maxChars: found.max_chars };
+}
+
+/** The organisation's classifiers; none where they cannot be had: the forms then offer labels alone. */
+export async function classifiersGet() {
+  try {
+    const { items } = await apiCall("GET", "/analysis/classifiers", { query: { limit: 100 } });
+    return items;
+  } catch {
+    return [];
+  }
 }
 
 /** {result, ms}. Throws ApiError. */

@@ -35,9 +35,12 @@ function empty(value) {
 }
 
 export class OptionsForm {
-  /** `choices`: {models, collections, pairs}; `classifiers()` gives [{id, name, versions}]; `changed` is called after each change. */
-  constructor(root, { choices, classifiers, changed }) {
-    Object.assign(this, { root, choices, classifiers, changed, values: {}, shapes: {} });
+  /**
+   * `choices`: {models, collections, pairs}; `classifiers()` gives [{id, name, versions}]; `changed` is called after each
+   * change; `lead` names options that come before all others.
+   */
+  constructor(root, { choices, classifiers, changed, lead = [] }) {
+    Object.assign(this, { root, choices, classifiers, changed, lead, values: {}, shapes: {} });
   }
 
   /** Shows the form of `task` ({task, options}) with `values` where they fit. */
@@ -49,7 +52,7 @@ export class OptionsForm {
     this.values = {};
     for (const [name, value] of Object.entries(values)) if (name in this.shapes) this.values[name] = value;
     const names = Object.keys(this.shapes).filter((name) => this.offered(name));
-    const first = (this.about.first || []).filter((name) => names.includes(name));
+    const first = [...this.lead, ...(this.about.first || [])].filter((name) => names.includes(name));
     const rest = names.filter((name) => !first.includes(name));
     const fields = (list) => list.map((name) => this.field(name));
     const open = rest.some((name) => name in this.values);
@@ -88,8 +91,16 @@ export class OptionsForm {
 
   set(name, value) {
     this.values[name] = value;
+    if (name === "classifier") this.versionsRefresh();
     this.depend();
     this.changed();
+  }
+
+  /** The versions to choose from are those of the classifier. */
+  versionsRefresh() {
+    delete this.values.version;
+    const field = this.root.querySelector('[data-option="version"]');
+    if (field) field.replaceWith(this.field("version"));
   }
 
   current(name) {
@@ -134,6 +145,7 @@ export class OptionsForm {
     if (name === "model") return this.modelPairs();
     if (name === "collection") return [["", this.task === "answer" ? t("over_the_text") : t("no_collection")], ...this.choices.collections.map((one) => [one, one])];
     if (name === "classifier") return [["", t("no_classifier")], ...this.classifiers().map((one) => [one.id, one.name])];
+    if (name === "version") return this.versionPairs();
     if ((name === "source" || name === "target") && this.task === "translate") return this.languages(name === "source" ? 0 : 1, name === "source");
     if (name === "language" && this.about.languages) return [none, ...this.about.languages.map((code) => [code, languageName(code)])];
     return null;
@@ -144,6 +156,12 @@ export class OptionsForm {
     return [["", main ? t("default_model", { name: main.name }) : t("default_choice")], ...this.models().filter((model) => model !== main).map((model) => [model.name, model.name])];
   }
 
+  versionPairs() {
+    const chosen = this.classifiers().find((one) => one.id === this.values.classifier);
+    const ready = (chosen?.versions || []).filter((one) => one.status === "ready");
+    return [[0, t("version_active")], ...ready.map((one) => [one.number, t("version", { n: one.number })])];
+  }
+
   languages(side, auto) {
     const codes = [...new Set(this.choices.pairs.map((pair) => pair[side]))].map((code) => [code, languageName(code)]);
     return auto ? [["auto", languageName("auto")], ...codes] : codes;
@@ -152,7 +170,7 @@ export class OptionsForm {
   select(name, pairs, props) {
     if (this.values[name] === undefined && empty(this.shapes[name].fallback) && !pairs.some(([value]) => value === "")) this.values[name] = pairs[0]?.[0];
     const value = String(this.current(name) ?? "");
-    return h("select", { ...props, onChange: (event) => this.set(name, event.target.value || null) }, pairs.map(([code, label]) => h("option", { value: code, selected: code === value }, label)));
+    return h("select", { ...props, onChange: (event) => this.set(name, pairs[event.target.selectedIndex][0]) }, pairs.map(([code, label]) => h("option", { value: code, selected: String(code) === value }, label)));
   }
 
   choice(name, shape, props) {

@@ -175,11 +175,12 @@ const PICTURES = { sentiment, classify, entities, redact, language, keywords, mo
 
 /** The picture of a result, with the explanation below it where there is one. */
 export function picture(task, result, text, options) {
-  const label = result.label ?? (task === "moderate" ? t("flagged") : result.language);
+  const about = result.explanation || {};
+  const label = about.label ?? result.label ?? t("flagged");
   const tokens = result.tokens || [];
   return [
     PICTURES[task] ? PICTURES[task](result, text, options) : null,
-    tokens.length ? section(t("explanation"), tokenText(text, tokens), tokenLegend(labelName(result.explains || label))) : null,
+    tokens.length ? section(t("explanation"), tokenText(text, tokens), tokenLegend(labelName(label)), about.base === undefined ? null : h("p", { class: "small muted" }, t("explained", { base: percent(about.base, 1), value: percent(about.value, 1), method: about.method }))) : null,
   ];
 }
 

@@ -19,8 +19,8 @@ export const TASKS = {
     example: { text: "The new dashboard is beautiful and quick. Setting it up was a nightmare, though, and support took two days to answer. In the end I would still recommend it.", options: { sentences: true } },
   },
   classify: {
-    icon: "tag", role: "embedding", first: ["labels", "classifier"], personal: [],
-    when: { labels: (current) => !current("classifier"), version: (current) => Boolean(current("classifier")), hypothesis: (current) => !current("classifier") },
+    icon: "tag", role: "embedding", first: ["labels", "classifier", "version"],
+    when: { labels: (current) => !current("classifier"), descriptions: (current) => !current("classifier") && Boolean(current("labels")?.length), version: (current) => Boolean(current("classifier")) },
     example: { text: "I was charged twice for the same month. Can you send one of the payments back?", options: { labels: ["billing", "delivery", "technical problem", "praise"] } },
   },
   entities: { icon: "target", role: "tagger", first: ["types"], personal: ["patterns"], example: { text: ORDER, options: {} } },

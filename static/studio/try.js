@@ -1,16 +1,16 @@
 // The page to try a text: tasks above, the text at the left, the result at the right.
 
-import { apiCall } from "../js/lib/api.js";
 import { h, icon, replace } from "../js/lib/dom.js";
 import { i18nLoad, jsonRead, t } from "../js/lib/i18n.js";
 import { toast } from "../js/lib/toast.js";
-import { refusalText, taskRun, tasksGet } from "./call.js";
+import { classifiersGet, refusalText, taskRun, tasksGet } from "./call.js";
 import { copyText } from "./drawing.js";
 import { TextInput, emptyState } from "./input.js";
 import { OptionsForm } from "./options.js";
 import { ResultView } from "./result.js";
 import { stateRead, stateWrite } from "./state.js";
-import { TASKS, TASK_NAMES } from "./tasks.js";
+import { TaskBar } from "./taskbar.js";
+import { TASKS } from "./tasks.js";
 import { taskName, word } from "./words.js";
 
 const root = document.getElementById("try");
@@ -34,10 +34,8 @@ class TryPage {
 
   async start() {
     try {
-      const [tasks, classifiers] = await Promise.all([tasksGet(), this.classifiersGet()]);
-      this.classifiers = classifiers;
-      this.maxChars = tasks.max_chars;
-      this.tasks = TASK_NAMES.map((name) => tasks.items.find((one) => one.task === name)).filter(Boolean);
+      const [{ tasks, maxChars }, classifiers] = await Promise.all([tasksGet(), classifiersGet()]);
+      Object.assign(this, { tasks, maxChars, classifiers });
     } catch (error) {
       const { text } = refusalText(error);
       replace(part("tasks"), h("p", { class: "alert alert--danger", role: "alert" }, icon("alert"), text));
@@ -45,48 +43,18 @@ class TryPage {
     }
     this.input = new TextInput(root, { readUrl: root.dataset.readUrl, maxChars: this.maxChars, changed: () => this.changed() });
     const state = stateRead();
-    this.tabsShow();
+    this.bar = new TaskBar(part("tasks"), this.tasks, { panel: "task-panel", choose: (name) => this.choose(name) });
     const first = this.tasks.find((one) => one.task === state.task) || this.tasks[0];
     this.choose(first.task, state.options, state.explain);
     part("panes").setAttribute("aria-busy", "false");
   }
 
-  /** The organisation's classifiers; none while their routes cannot be had. */
-  async classifiersGet() {
-    try {
-      const { items } = await apiCall("GET", "/analysis/classifiers", { query: { limit: 100 } });
-      return items;
-    } catch {
-      return [];
-    }
-  }
-
   // -- tasks -------------------------------------------------------------------------------------------------------------
-  tabsShow() {
-    this.tabs = this.tasks.map(({ task }) => h("button", { type: "button", role: "tab", class: "task", id: `task-${task}`, "aria-selected": "false", "aria-controls": "task-panel", tabindex: "-1", dataset: { task }, onClick: () => this.choose(task) }, icon(TASKS[task].icon), h("span", null, taskName(task))));
-    part("tasks").addEventListener("keydown", (event) => {
-      const at = this.tabs.findIndex((tab) => tab.dataset.task === this.task.task);
-      const count = this.tabs.length;
-      const to = { ArrowRight: (at + 1) % count, ArrowLeft: (at + count - 1) % count, Home: 0, End: count - 1 }[event.key];
-      if (to === undefined) return;
-      event.preventDefault();
-      this.choose(this.tabs[to].dataset.task);
-      this.tabs[to].focus();
-    });
-    replace(part("tasks"), this.tabs);
-  }
-
   choose(name, values = null, explain = part("explain").checked) {
     if (this.task) this.kept[this.task.task] = this.form.read();
     this.cancel();
     this.task = this.tasks.find((one) => one.task === name);
-    for (const tab of this.tabs) {
-      const selected = tab.dataset.task === name;
-      tab.setAttribute("aria-selected", String(selected));
-      tab.tabIndex = selected ? 0 : -1;
-      if (selected) tab.scrollIntoView({ block: "nearest", inline: "center" });
-    }
-    root.querySelector("#task-panel").setAttribute("aria-labelledby", `task-${name}`);
+    this.bar.mark(name);
     part("about").textContent = word(`about_${name}`, "");
     this.form.show(this.task, values || this.kept[name] || {});
     part("explain-box").hidden = !this.task.explains;

@@ -16,6 +16,7 @@ from django.conf import settings
 from django.utils.translation.template import templatize
 
 from apps.core.management.commands.compile_catalogs import catalogue_compile
+from apps.analysis.messages import STUDIO_MESSAGES
 from apps.inbox.messages import CONSOLE_MESSAGES
 from apps.inference.messages import OPERATIONS_MESSAGES
 from apps.widget.messages import FRAME_MESSAGES
@@ -72,6 +73,13 @@ def test_scripts_ask_only_for_texts_of_their_catalogue(folders: tuple[str, ...],
     sources = [path.read_text() for folder in folders for path in (ROOT / folder).glob("*.js")]
     asked = {key for source in sources for key in SCRIPT_KEY.findall(source)}
     assert asked - set(messages) == set()
+
+
+def test_the_studios_scripts_ask_only_for_texts_of_their_catalogue() -> None:
+    # Batches and translation have catalogues of their own.
+    paths = [path for path in (ROOT / "static/studio").glob("*.js") if not path.name.startswith(("batch", "translat"))]
+    asked = {key for path in paths for key in SCRIPT_KEY.findall(path.read_text())}
+    assert asked - set(STUDIO_MESSAGES) == set()
 
 
 def test_a_catalogue_compiles_to_what_gettext_reads(tmp_path: Path) -> None:
