@@ -58,7 +58,12 @@ def glossary_set(
         key: dict[str, Any] = {**languages, "term_key": term.casefold()[:400]}
         if not GlossaryEntry.objects.filter(**key).exists() and GlossaryEntry.objects.count() >= MAX_ENTRIES:
             raise Invalid(f"A glossary has at most {MAX_ENTRIES} entries.", code="glossary_full")
-        values: dict[str, Any] = {"term": term, "translation": translation, "case_sensitive": case_sensitive, "created_by": actor[:80]}
+        values: dict[str, Any] = {
+            "term": term,
+            "translation": translation,
+            "case_sensitive": case_sensitive,
+            "created_by": actor[:80],
+        }
         row, _ = GlossaryEntry.objects.update_or_create(defaults=values, **key)
         audit_record(actor=actor, action="glossary.set", target=str(row.id))
         return _info(row)
@@ -80,7 +85,7 @@ def glossary_delete(*, tenant_id: uuid.UUID, entry_id: object, actor: str = "") 
         count = GlossaryEntry.objects.filter(id=parsed).delete()[0] if parsed else 0
         if not count:
             raise NotFound("There is no such entry.", code="glossary_entry_not_found")
-        audit_record(actor=actor, action="glossary.delete", target=str(parsed))
+        audit_record(actor=actor, action="glossary.deleted", target=str(parsed))
 
 
 def glossary_terms(*, tenant_id: uuid.UUID, source: str, target: str) -> list[Term]:

@@ -68,7 +68,7 @@ def memory_add(
             unique_fields=["tenant_id", "source", "target", "digest"],
             update_fields=["text", "translation", "created_by", "updated_at"],
         )
-        audit_record(actor=actor, action="memory.add", data={"units": len(rows)})
+        audit_record(actor=actor, action="memory.added", data={"units": len(rows)})
     return len(rows)
 
 
@@ -95,7 +95,7 @@ def memory_delete(*, tenant_id: uuid.UUID, unit_id: object, actor: str = "") -> 
         count = MemoryUnit.objects.filter(id=parsed).delete()[0] if parsed else 0
         if not count:
             raise NotFound("There is no such text.", code="memory_unit_not_found")
-        audit_record(actor=actor, action="memory.delete", target=str(parsed))
+        audit_record(actor=actor, action="memory.deleted", target=str(parsed))
 
 
 def memory_lookup(*, tenant_id: uuid.UUID, source: str, target: str, texts: Iterable[str]) -> dict[str, str]:

@@ -38,9 +38,9 @@ def extract_docx(data: bytes, *, name: str = "") -> Extracted:
     """
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            _check_archive(archive)
+            check_archive(archive)
             reader = _Reader(_styles(archive))
-            with _part(archive, "word/document.xml") as stream:
+            with read_part(archive, "word/document.xml") as stream:
                 reader.read(stream)
             title = reader.title or _core_title(archive)
     except (zipfile.BadZipFile, zlib.error, etree.XMLSyntaxError, EOFError, NotImplementedError, KeyError) as error:
@@ -50,7 +50,8 @@ def extract_docx(data: bytes, *, name: str = "") -> Extracted:
     return Extracted(title[:300], tuple(reader.blocks), "docx", tuple(sorted(reader.flags)))
 
 
-def _check_archive(archive: zipfile.ZipFile) -> None:
+def check_archive(archive: zipfile.ZipFile) -> None:
+    """Refuse what is no DOCX, or inflates beyond reason. Raises ExtractError unsupported_type, bomb_refused, encrypted."""
     entries = archive.infolist()
     names = {entry.filename for entry in entries}
     if "[Content_Types].xml" not in names or "word/document.xml" not in names:
@@ -66,12 +67,12 @@ def _check_archive(archive: zipfile.ZipFile) -> None:
         end = entry.header_offset + 30 + entry.compress_size
         if entry.file_size > 1_000_000 and entry.file_size > MAX_RATIO * max(entry.compress_size, 1):
             raise ExtractError("bomb_refused", "An entry of the archive is compressed beyond reason.")
-    with _part(archive, "[Content_Types].xml") as stream:
+    with read_part(archive, "[Content_Types].xml") as stream:
         if not any(kind in stream.read() for kind in _MAIN_TYPES):
             raise ExtractError("unsupported_type", "The archive is not a DOCX document.")
 
 
-def _part(archive: zipfile.ZipFile, name: str) -> IO[bytes]:
+def read_part(archive: zipfile.ZipFile, name: str) -> IO[bytes]:
     """Return the part's bytes, bounded and checked: no DTD (so no entities), UTF-8 only (so the check sees it)."""
     info = archive.getinfo(name)
     if info.flag_bits & 0x1:
@@ -111,7 +112,7 @@ def _styles(archive: zipfile.ZipFile) -> dict[str, int]:
     if "word/styles.xml" not in archive.namelist():
         return {}
     levels: dict[str, int] = {}
-    with _part(archive, "word/styles.xml") as stream:
+    with read_part(archive, "word/styles.xml") as stream:
         for style in _parse(stream, f"{_W}style"):
             label = style.find(f"{_W}name")
             written = label.get(f"{_W}val", "") if label is not None else ""
@@ -128,7 +129,7 @@ def _styles(archive: zipfile.ZipFile) -> dict[str, int]:
 def _core_title(archive: zipfile.ZipFile) -> str:
     if "docProps/core.xml" not in archive.namelist():
         return ""
-    with _part(archive, "docProps/core.xml") as stream:
+    with read_part(archive, "docProps/core.xml") as stream:
         for element in _parse(stream, "{http://purl.org/dc/elements/1.1/}title"):
             return clean_line(element.text or "")
     return ""
