@@ -39,6 +39,11 @@ def _phrases(value: Any) -> bool:
     )
 
 
+def _shares(value: Any) -> bool:
+    names = ("toxicity", "insult", "threat", "spam", "self_harm", "prompt_injection")
+    return isinstance(value, dict) and all(name in names and _unit(share) for name, share in value.items())
+
+
 SETTINGS: dict[str, SettingSpec] = {
     "answer_threshold": SettingSpec(
         None,
@@ -59,5 +64,8 @@ SETTINGS: dict[str, SettingSpec] = {
     ),
     "batch_retention_days": SettingSpec(
         90, "Days after its end at which a batch is removed with its texts and results.", _whole(1, 3650)
+    ),
+    "moderation_thresholds": SettingSpec(
+        {}, "Scores, by category, from which moderation flags a text; 0.5 where none is given.", _shares
     ),
 }

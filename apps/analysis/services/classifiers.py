@@ -118,7 +118,8 @@ def examples_list(*, tenant_id: uuid.UUID, reference: str) -> list[dict[str, str
     """Return all examples as `{"text", "label"}`: at most 5,000. Raises NotFound."""
     with tenant_scope(tenant_id):
         classifier = access_classifier_by_reference(reference=reference)
-        return list(classifier.examples.order_by("label", "id").values("text", "label"))
+        rows = classifier.examples.order_by("label", "id").values_list("text", "label")
+        return [{"text": text, "label": label} for text, label in rows]
 
 
 def classifier_train(ctx: JobContext) -> None:
@@ -244,7 +245,7 @@ def _counts(classifier: Classifier) -> dict[str, int]:
 
 def _forget_old(classifier_id: str) -> None:
     """Remove versions beyond those kept."""
-    active = Classifier.objects.filter(id=classifier_id).values_list("active_version", flat=True).first()
+    active = Classifier.objects.get(id=classifier_id).active_version
     numbers = ClassifierVersion.objects.filter(classifier_id=classifier_id).order_by("-number")
     old = list(numbers.exclude(number=active).values_list("number", flat=True)[KEPT_VERSIONS:])
     ClassifierVersion.objects.filter(classifier_id=classifier_id, number__in=old).delete()

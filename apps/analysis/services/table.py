@@ -2,7 +2,19 @@
 
 from __future__ import annotations
 
-from apps.analysis.services import classify, entities, language, redact, sentiment, translate
+from apps.analysis.services import (
+    answer,
+    classify,
+    entities,
+    generate,
+    keywords,
+    language,
+    moderate,
+    redact,
+    sentiment,
+    summarize,
+    translate,
+)
 from apps.analysis.types import Task
 
 TASKS: dict[str, Task] = {
@@ -13,6 +25,11 @@ TASKS: dict[str, Task] = {
         Task("classify", classify.ClassifyOptions, classify.run, classify.model_of, explains=True),
         Task("entities", entities.EntitiesOptions, entities.run, entities.model_of),
         Task("redact", redact.RedactOptions, redact.run, lambda _: redact.MODEL),
+        Task("summarize", summarize.SummarizeOptions, summarize.run, summarize.model_of),
+        Task("generate", generate.GenerateOptions, generate.run, generate.model_of),
+        Task("answer", answer.AnswerOptions, answer.run, answer.model_of),
+        Task("moderate", moderate.ModerateOptions, moderate.run, lambda _: moderate.MODEL),
+        Task("keywords", keywords.KeywordsOptions, keywords.run, keywords.model_of),
         Task("language", language.LanguageOptions, language.run, lambda _: language.MODEL),
     )
 }

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from apps.analysis.services.grounding.check import PassageText
-from apps.assistant.quoting import MAX_QUOTE_CHARS, quote_answer
+from apps.analysis.services.grounding.quoting import MAX_QUOTE_CHARS, quote_answer
 from tests.assistant.embeddings import bag_embed
 
 WIDGET = PassageText(
