@@ -30,6 +30,9 @@ def _refuse_wrong_role(**_: Any) -> None:
 
     try:
         boot_check()
+        if settings.NLPSUITE_ROLE == "worker-batch":
+            # Nobody watches its work: whoever chats has the processor first.
+            os.nice(19)
         if settings.NLPSUITE_ROLE == "worker-inference":
             engine_start()
             start_failure_clear()

@@ -32,7 +32,7 @@ def _database() -> list[str]:
 
 
 def _queues() -> list[str]:
-    names = ("worker-default", "worker-inference")
+    names = ("worker-default", "worker-batch", "worker-inference")
     try:
         alive = redis_client().mget(*(f"ready:{name}" for name in names))
         models = [] if engine_ready() else ["models"]

@@ -28,7 +28,15 @@ from nlpsuite.supervisor.process import CANNOT_START, EXIT_CONFIG, Child, schedu
 READY_TIMEOUT_S = 600
 # How often a child may say that it cannot start before the product is ready, where another try could help.
 START_TRIES = 3
-COLOURS = {"web": 36, "worker-inference": 35, "worker-default": 34, "dispatcher": 33, "beat": 32, "postgres": 90}
+COLOURS = {
+    "web": 36,
+    "worker-inference": 35,
+    "worker-default": 34,
+    "dispatcher": 33,
+    "beat": 32,
+    "postgres": 90,
+    "worker-batch": 94,
+}
 
 
 class AlreadyRunning(RuntimeError):
@@ -173,6 +181,7 @@ class Supervisor:
         self.step("Database schema is current")
         self._add(self._worker("worker-inference", "inference", 64))
         self._add(self._worker("worker-default", "default", 8))
+        self._add(self._worker("worker-batch", "batch", 2))
         self._add(self._manage_child("dispatcher", "dispatch"))
         beat = [sys.executable, "-m", "celery", "--quiet", "-A", "nlpsuite", "beat", "-l", "WARNING"]
         beat += ["-s", str(self.data_dir / "beat-schedule"), "--pidfile="]

@@ -13,7 +13,7 @@ import yaml
 DOCKER = Path(__file__).resolve().parent.parent.parent / "docker"
 COMPOSE: dict[str, Any] = yaml.safe_load((DOCKER / "compose.yaml").read_text())
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
-OURS = ["prepare", "web", "worker-inference", "worker-default", "dispatcher", "beat"]
+OURS = ["prepare", "web", "worker-inference", "worker-default", "worker-batch", "dispatcher", "beat"]
 RECIPE = (DOCKER / "Dockerfile").read_text()
 
 

@@ -21,11 +21,13 @@ from tests.matrix.rows import rows_of
 from tests.matrix.world import SUBJECT, World, world_create
 
 # Path parameters and how a test finds an object for them: the key in World.ids.
-KNOWN_IDS = {"conversation_id", "source_id", "key_id", "message_id", "inbox_id", "user_id"}
+KNOWN_IDS = {"conversation_id", "source_id", "key_id", "message_id", "inbox_id", "user_id", "batch_id"}
 # References that a body or a query may hold, and references that are the caller's own invention.
 BODY_REFERENCES = {("POST /conversations", "inbox"), ("PATCH /conversations/{conversation_id}", "assignee_id")}
 QUERY_REFERENCES = {("GET /conversations", "assignee")}
 INVENTED = {"client_id"}
+# The caller's own name for an item of a batch.
+INVENTED_THERE = {("POST /jobs", "id")}
 # Its values are texts only where an organisation has set phrases.
 WITHOUT_TEXT = {"GET /accounts/settings"}
 OPEN_TO_ALL_SCOPES = {"GET /accounts/me"}
@@ -77,7 +79,8 @@ def _answer(key: str, operation: Operation, path: str) -> tuple[int, str]:
 
 
 def _normal(response: Any) -> str:
-    text = response.content.decode()
+    # A file that is streamed is read by tests of its own; who may not have it gets an ordinary answer.
+    text = "" if response.streaming else response.content.decode()
     return text.replace(response.headers.get("X-Request-ID", "-"), "")
 
 
@@ -97,11 +100,12 @@ def test_every_reference_in_a_body_is_known_here() -> None:
         for name in body_properties(operation.body_schema)
         if (name.endswith("_id") or name in {"id", "inbox"}) and name not in INVENTED
     }
-    assert found == BODY_REFERENCES
+    assert found - INVENTED_THERE == BODY_REFERENCES
 
 
 def test_every_reference_in_a_query_is_known_here() -> None:
     plain = {"collection", "cursor", "limit", "q", "k", "status", "handler", "label", "after_seq"}
+    plain |= {"format", "source", "topic", "since", "until", "purge"}
     found = {(str(operation), name) for operation in OPERATIONS for name in operation.query_parameters}
     assert {(operation, name) for operation, name in found if name not in plain} == QUERY_REFERENCES
 

@@ -15,6 +15,8 @@ import pytest
 from django.core.files.base import ContentFile
 from django.core.files.storage import default_storage
 
+from apps.analysis.models import Batch
+from apps.analysis.services.batches import batch_create_from_items, batch_delete, batches_prune
 from apps.assistant.services import draft_start, reply_start
 from apps.conversations.services import conversation_create, draft_create, inbox_create, message_post
 from apps.core.clock import now
@@ -39,7 +41,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 TEXT = "Pallets leave the yard every Tuesday and Friday before noon. Stone tiles travel on pallets."
 # What a run may do differently without doing anything twice: identities, times, how often it was tried.
-VARYING = frozenset({"attempts", "note", "why", "reason"})
+VARYING = frozenset({"attempts", "note", "why", "reason", "rate_per_s"})
 
 
 @pytest.fixture(autouse=True)
@@ -120,7 +122,28 @@ def _draft(tenant_id: uuid.UUID) -> uuid.UUID:
     return draft_start(tenant_id=tenant_id, draft_id=draft.id)
 
 
+def _batch(tenant_id: uuid.UUID) -> uuid.UUID:
+    made = batch_create_from_items(tenant_id=tenant_id, task="language", items=[TEXT, "", "Guten Morgen zusammen"])
+    with tenant_scope(tenant_id):
+        return Batch.objects.get(id=made.id).job_id
+
+
+def _batch_delete(tenant_id: uuid.UUID) -> uuid.UUID:
+    job_run(_batch(tenant_id))
+    with tenant_scope(tenant_id):
+        batch_delete(tenant_id=tenant_id, batch_id=Batch.objects.get().id)
+        return JobDispatch.objects.get(tenant_id=tenant_id, status="queued").job_id
+
+
+def _old_batch(tenant_id: uuid.UUID) -> None:
+    job_run(_batch(tenant_id))
+    with tenant_scope(tenant_id):
+        Batch.objects.update(finished_at=now() - timedelta(days=365))
+
+
 KINDS: dict[str, Callable[[uuid.UUID], uuid.UUID]] = {
+    "analysis.batch_delete": _batch_delete,
+    "analysis.batch_run": _batch,
     "assistant.draft_generate": _draft,
     "assistant.reply_generate": _reply,
     "knowledge.files_delete": _files_delete,
@@ -215,6 +238,7 @@ def _lost_jobs(tenant_id: uuid.UUID) -> None:
 
 # Each: what to prepare, what to run.
 PERIODIC: dict[str, tuple[Callable[[uuid.UUID], None], Callable[[], Any]]] = {
+    "apps.analysis.tasks.batches_prune_task": (_old_batch, batches_prune),
     "apps.jobs.tasks.job_sweep_task": (_lost_jobs, jobs_sweep),
     "apps.usage.tasks.idempotency_prune_task": (_old_records, idempotency_prune),
 }

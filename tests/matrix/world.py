@@ -8,6 +8,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from apps.accounts.services import api_key_create, member_create
+from apps.analysis.batches.types import InputRow
+from apps.analysis.models import Batch
+from apps.analysis.services.batches import batch_create_from_items
+from apps.analysis.services.batches.chunks import Chunk, chunk_commit
 from apps.assistant.models import Reply
 from apps.conversations.services import (
     conversation_create,
@@ -68,9 +72,24 @@ def world_create(name: str) -> World:
     world.ids |= {"key_id": str(key.id), "user_id": str(owner.id)}
     _conversation(world)
     _knowledge(world)
+    _batch(world)
     with tenant_scope(tenant_id):
         job_enqueue(tenant_id=tenant_id, kind="knowledge.files_delete", payload={"names": [canary]})
     return world
+
+
+def _batch(world: World) -> None:
+    item = {"text": f"{world.canary} {SUBJECT}", "source": world.canary, "id": world.canary}
+    made = batch_create_from_items(
+        tenant_id=world.tenant_id, task="language", items=[item], name=f"{world.canary} batch"
+    )
+    world.ids["batch_id"] = str(made.id)
+    row = InputRow(world.canary, world.canary, None, item["text"])
+    with tenant_scope(world.tenant_id):
+        batch = Batch.objects.get(id=made.id)
+        batch.total = 1
+        batch.save()
+        chunk_commit(batch, Chunk(0, 0, [row], [{"language": "en", "confidence": 1.0}], [-1]))
 
 
 def _conversation(world: World) -> None:

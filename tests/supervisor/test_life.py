@@ -17,7 +17,7 @@ import pytest
 from tests.stack import ROOT, Stack
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(400)]
-ROLES = {"web", "worker-inference", "worker-default", "dispatcher", "beat", "postgres", "valkey"}
+ROLES = {"web", "worker-inference", "worker-default", "worker-batch", "dispatcher", "beat", "postgres", "valkey"}
 # Those that are back at once; the inference worker loads its models again.
 QUICK = sorted(ROLES - {"worker-inference"})
 
@@ -103,7 +103,7 @@ def test_a_second_up_says_that_it_is_running_already(own: Stack) -> None:
 
 def test_readiness_names_what_is_away_and_liveness_stays(own: Stack) -> None:
     """K11: each part frozen in turn; named within 10 s (15 s for workers, whose sign of life lasts 10), back after."""
-    named = {"postgres": "database", "valkey": "redis", "worker-default": "worker-default"}
+    named = {"postgres": "database", "valkey": "redis", "worker-default": "worker-default", "worker-batch": "worker-batch"}
     found = {role: _frozen(own, role, part) for role, part in named.items()}
     assert found == dict.fromkeys(named, (True, 200, True))
 
