@@ -29,7 +29,7 @@ def page_render(request: HttpRequest, template: str, page: str, context: dict[st
     return render(request, template, shared | context)
 
 
-def _choices(principal: Principal) -> dict[str, Any]:
+def form_choices(principal: Principal) -> dict[str, Any]:
     """Return what forms offer besides the tasks' own options: models by role, collections, pairs of languages."""
     models = model_list()
     roles: dict[str, list[dict[str, Any]]] = {}
@@ -49,21 +49,21 @@ def _choices(principal: Principal) -> dict[str, Any]:
 @staff("analysis:use")
 def index(request: HttpRequest, principal: Principal) -> HttpResponse:
     """Try a text with each task."""
-    return page_render(request, "studio/index.html", "try", {"choices": _choices(principal)})
+    return page_render(request, "studio/index.html", "try", {"choices": form_choices(principal)})
 
 
 @require_safe
 @staff("analysis:use")
 def compare(request: HttpRequest, principal: Principal) -> HttpResponse:
     """One text through up to four models or sets of options, side by side."""
-    return page_render(request, "studio/compare.html", "compare", {"choices": _choices(principal)})
+    return page_render(request, "studio/compare.html", "compare", {"choices": form_choices(principal)})
 
 
 @require_safe
 @staff("analysis:use")
 def classifiers(request: HttpRequest, principal: Principal) -> HttpResponse:
     """Classifiers that learn from examples: their labels, versions and measured quality."""
-    return page_render(request, "studio/classifiers.html", "classifiers", {"choices": _choices(principal)})
+    return page_render(request, "studio/classifiers.html", "classifiers", {"choices": form_choices(principal)})
 
 
 @require_POST
