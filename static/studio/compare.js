@@ -116,17 +116,18 @@ class ComparePage {
 
   /** Options worth comparing: each model of the task's role, else each value of its first choice, else twice the same. */
   proposals(name) {
-    const base = Object.fromEntries(Object.entries(TASKS[name].example.options));
+    const base = TASKS[name].example.options;
     const properties = this.task.options.properties || {};
+    const versions = (this.classifiers[0]?.versions || []).filter((one) => one.status === "ready");
+    if ("classifier" in properties && versions.length > 1) return versions.slice(0, MOST - 1).map((one) => ({ classifier: this.classifiers[0].id, version: one.number }));
+    if ("classifier" in properties && this.classifiers.length) return [base, ...this.classifiers.slice(0, MOST - 2).map((one) => ({ classifier: one.id }))];
+    if (TASKS[name].compare) return TASKS[name].compare.map((values) => ({ ...values }));
     const models = this.choices.models[TASKS[name].role] || [];
     if ("model" in properties && models.length > 1) return [...models].sort((a, b) => b.default - a.default).slice(0, MOST - 1).map((model) => (model.default ? base : { ...base, model: model.name }));
     const form = new OptionsForm(h("div"), { choices: this.choices, classifiers: () => this.classifiers, changed: () => {} });
     form.show(this.task);
     const choice = (TASKS[name].first || []).find((option) => form.shapes[option]?.kind === "choice");
     if (choice) return form.shapes[choice].values.slice(0, MOST - 1).map((value) => ({ ...base, [choice]: value }));
-    const versions = (this.classifiers[0]?.versions || []).filter((one) => one.status === "ready");
-    if ("classifier" in properties && versions.length > 1) return versions.slice(0, MOST - 1).map((one) => ({ classifier: this.classifiers[0].id, version: one.number }));
-    if ("classifier" in properties && this.classifiers.length) return [base, ...this.classifiers.slice(0, MOST - 2).map((one) => ({ classifier: one.id }))];
     return [base, { ...base }];
   }
 

@@ -154,7 +154,7 @@ export class TextInput {
 }
 
 /** What stands where no result is yet. */
-export function emptyState({ name, about, exampleRun, hint }) {
-  return h("div", { class: "empty" }, h("span", { class: "empty__icon" }, icon(name)), h("p", { class: "empty__title" }, t("result_here")), h("p", { class: "empty__text" }, about),
+export function emptyState({ name, exampleRun, hint }) {
+  return h("div", { class: "empty" }, h("span", { class: "empty__icon" }, icon(name)), h("p", { class: "empty__title" }, t("result_here")), h("p", { class: "empty__text" }, t("result_how")),
     h("button", { type: "button", class: "btn", onClick: exampleRun }, icon("sparkle"), t("try_example")), hint);
 }

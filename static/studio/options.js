@@ -4,7 +4,7 @@
 import { h, icon, replace } from "../js/lib/dom.js";
 import { t } from "../js/lib/i18n.js";
 import { TASKS } from "./tasks.js";
-import { languageName, optionName, valueName, word } from "./words.js";
+import { labelName, languageName, optionName, valueName, word } from "./words.js";
 
 let ids = 0;
 
@@ -48,7 +48,7 @@ export class OptionsForm {
     this.task = task.task;
     this.about = TASKS[this.task] || {};
     const properties = Object.entries(task.options.properties || {}).filter(([name]) => name !== "explain");
-    this.shapes = Object.fromEntries(properties.map(([name, property]) => [name, shapeOf(property, task.options.$defs)]));
+    this.shapes = Object.fromEntries(properties.map(([name, property]) => [name, this.shape(name, shapeOf(property, task.options.$defs))]));
     this.values = {};
     for (const [name, value] of Object.entries(values)) if (name in this.shapes) this.values[name] = value;
     const names = Object.keys(this.shapes).filter((name) => this.offered(name));
@@ -61,6 +61,12 @@ export class OptionsForm {
       rest.length ? h("details", { class: "options__more", open }, h("summary", null, icon("chevron-right", "icon--sm"), t("more_options", { n: rest.length })), h("div", { class: "options__grid" }, fields(rest))) : null);
     this.root.hidden = !names.length;
     this.depend();
+  }
+
+  shape(name, shape) {
+    if (this.about.values?.[name]) return { ...shape, kind: "choices", values: this.about.values[name] };
+    if (this.about.shares?.[name]) return { ...shape, kind: "shares", values: this.about.shares[name] };
+    return shape;
   }
 
   offered(name) {
@@ -124,30 +130,28 @@ export class OptionsForm {
     const help = word(`help_${this.task}_${name}`, word(`help_${name}`, ""));
     const described = help ? `${id}-help` : null;
     const control = this.control(name, shape, { id, "aria-describedby": described });
-    const wide = shape.kind === "list" || shape.kind === "choices" || shape.kind === "map" || shape.kind === "json" || (this.about.wide || []).includes(name);
+    const wide = shape.kind === "list" || shape.kind === "choices" || shape.kind === "map" || shape.kind === "shares" || shape.kind === "json" || (this.about.wide || []).includes(name);
     const helpLine = help ? h("p", { class: "field__help", id: described }, help) : null;
     const props = { dataset: { option: name } };
     if (shape.kind === "flag") return h("div", { ...props, class: "options__flag" }, h("div", { class: "field field--check" }, control, h("label", { for: id }, optionName(name))), helpLine);
-    const label = shape.kind === "choices" ? h("span", { class: "field__label", id: `${id}-label` }, optionName(name)) : h("label", { for: id }, optionName(name));
+    const label = shape.kind === "choices" || shape.kind === "shares" ? h("span", { class: "field__label", id: `${id}-label` }, optionName(name)) : h("label", { for: id }, optionName(name));
     return h("div", { ...props, class: `field ${wide ? "options__wide" : ""}` }, label, control, helpLine);
   }
 
   control(name, shape, props) {
     const special = this.special(name);
     if (special) return this.select(name, special, props);
-    const make = { choice: "choice", flag: "flag", number: "number", text: "text", list: "list", choices: "checks", map: "map", json: "json" }[shape.kind];
+    const make = { choice: "choice", flag: "flag", number: "number", text: "text", list: "list", choices: "checks", map: "map", shares: "shares", json: "json" }[shape.kind];
     return this[make](name, shape, props);
   }
 
   /** Choices that the schema does not list: [[value, label]] or null. */
   special(name) {
-    const none = ["", t("default_choice")];
     if (name === "model") return this.modelPairs();
-    if (name === "collection") return [["", this.task === "answer" ? t("over_the_text") : t("no_collection")], ...this.choices.collections.map((one) => [one, one])];
+    if (name === "collection") return [["", t(this.task === "answer" ? "over_the_text" : "no_collection")], ...(this.task === "answer" ? [["*", t("all_collections")]] : []), ...this.choices.collections.map((one) => [one, one])];
     if (name === "classifier") return [["", t("no_classifier")], ...this.classifiers().map((one) => [one.id, one.name])];
     if (name === "version") return this.versionPairs();
     if ((name === "source" || name === "target") && this.task === "translate") return this.languages(name === "source" ? 0 : 1, name === "source");
-    if (name === "language" && this.about.languages) return [none, ...this.about.languages.map((code) => [code, languageName(code)])];
     return null;
   }
 
@@ -207,7 +211,7 @@ export class OptionsForm {
       this.set(name, shape.values.filter((one) => chosen.has(one)));
     };
     return h("div", { id: props.id, class: "chips", role: "group", "aria-labelledby": `${props.id}-label` }, shape.values.map((value) => {
-      const button = h("button", { type: "button", class: "chip", "aria-pressed": String(chosen.has(value)) }, valueName(name, value));
+      const button = h("button", { type: "button", class: "chip", "aria-pressed": String(chosen.has(value)) }, labelName(value));
       button.addEventListener("click", () => {
         button.setAttribute("aria-pressed", String(!chosen.has(value)));
         toggle(value, !chosen.has(value));
@@ -252,6 +256,17 @@ export class OptionsForm {
     box.addEventListener("click", (event) => { if (event.target === box) input.focus(); });
     draw();
     return box;
+  }
+
+  /** A number from 0 to 1 for each name; an empty one is the default. */
+  shares(name, shape, props) {
+    const values = { ...(this.current(name) || {}) };
+    const change = (one, input) => {
+      if (input.value === "" || Number.isNaN(input.valueAsNumber)) delete values[one];
+      else values[one] = input.valueAsNumber;
+      this.set(name, Object.keys(values).length ? { ...values } : null);
+    };
+    return h("div", { id: props.id, class: "options__grid", role: "group", "aria-labelledby": `${props.id}-label` }, shape.values.map((one) => h("div", { class: "options__share" }, h("label", { for: `${props.id}-${one}` }, labelName(one)), h("input", { id: `${props.id}-${one}`, type: "number", min: "0", max: "1", step: "0.05", value: values[one] ?? "", placeholder: t("default_choice"), onInput: (event) => change(one, event.target) }))));
   }
 
   /** Lines of "name = value". */

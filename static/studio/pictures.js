@@ -1,10 +1,12 @@
 // Each result as a picture first. Every function gets (result, text, options) and returns nodes.
 
 import { h, icon } from "../js/lib/dom.js";
+import { safeUrl } from "../js/lib/format.js";
 import { t } from "../js/lib/i18n.js";
 import { bars, copyButton, figures, gauge, kindLegend, kindMark, markedText, pane, tokenLegend, tokenText, vary } from "./drawing.js";
 import { countWords, labelName, languageName, number, percent, signed } from "./words.js";
 
+const MOST_MARKS = 2000;
 const TONES = { positive: "good", negative: "bad", neutral: "calm" };
 const SIGNS = { positive: "plus", negative: "minus", neutral: "dot" };
 
@@ -83,25 +85,26 @@ function keywords(result, text) {
   ];
 }
 
-/** Where phrases stand in the text, as code points; longer phrases first, overlaps left out by the drawing. */
+/** Where phrases stand in the text, as code points without overlaps; a phrase further ahead in the list goes first. */
 export function occurrences(text, phrases) {
   const points = [...text].map((char) => char.toLocaleLowerCase());
+  const taken = new Array(points.length).fill(false);
   const spans = [];
-  for (const phrase of [...phrases].sort((a, b) => b.length - a.length)) {
+  for (const phrase of phrases) {
     const wanted = [...phrase].map((char) => char.toLocaleLowerCase());
-    for (let at = 0; wanted.length && at + wanted.length <= points.length && spans.length < 2000; at += 1) {
-      if (wanted.every((char, index) => points[at + index] === char)) spans.push({ start: at, end: at + wanted.length });
+    for (let at = 0; wanted.length && at + wanted.length <= points.length && spans.length < MOST_MARKS; at += 1) {
+      if (!wanted.every((char, index) => points[at + index] === char && !taken[at + index])) continue;
+      taken.fill(true, at, at + wanted.length);
+      spans.push({ start: at, end: at + wanted.length });
     }
   }
   return spans;
 }
 
-/** {name: score} of a category that is a bare number or {score, threshold, flagged}. */
+/** Categories with the worst first: [{name, score, flagged, threshold}]. */
 export function categoryRows(result) {
-  return Object.entries(result.categories || {}).map(([name, value]) => {
-    const one = typeof value === "number" ? { score: value } : value;
-    const threshold = one.threshold ?? result.thresholds?.[name];
-    return { name, score: one.score, threshold, flagged: one.flagged ?? (threshold !== undefined && one.score >= threshold) };
+  return Object.entries(result.categories).map(([name, one]) => {
+    return { name, score: one.score, flagged: one.flagged, threshold: result.thresholds?.[name] };
   }).sort((a, b) => b.score - a.score);
 }
 
@@ -116,58 +119,75 @@ function moderate(result) {
 }
 
 // -- writing ---------------------------------------------------------------------------------------------------------------
-function summarize(result, text) {
+function summarize(result, text, options) {
   const sentences = result.sentences || [];
   const unsupported = sentences.filter((one) => !one.supported).length;
   const before = countWords(text);
-  const after = countWords(result.summary);
+  const after = sentences.reduce((sum, one) => sum + countWords(one.text), 0);
+  const taken = sentences.filter((one) => Number.isInteger(one.start));
   return [
-    figures([number(after), t("words_of", { n: number(before) })], [before ? percent(after / before) : "–", t("of_length")], sentences.length ? [`${sentences.length - unsupported}/${sentences.length}`, t("sentences_supported"), unsupported ? "bad" : "good"] : null),
-    h("section", { class: "pane", "aria-label": t("summary") }, h("header", { class: "pane__head" }, h("span", { class: "pane__title" }, t("summary")), h("span", { class: "grow" }), copyButton(() => result.summary)),
-      sentences.length ? h("ul", { class: "claims" }, sentences.map(claim)) : h("div", { class: "pane__body", dir: "auto" }, result.summary)),
-    unsupported ? h("p", { class: "alert alert--warning small" }, icon("alert"), t("unsupported_help")) : null,
-    result.dropped?.length ? section(t("dropped"), h("ul", { class: "claims claims--dropped" }, result.dropped.map((one) => claim(typeof one === "string" ? { text: one, supported: false } : one)))) : null,
+    figures([number(after), t("words_of", { n: number(before) })], [before ? percent(after / before) : "–", t("of_length")], sentences.length ? [`${number(sentences.length - unsupported)}/${number(sentences.length)}`, t("sentences_supported"), unsupported ? "bad" : "good"] : null),
+    options.method === "abstractive" && result.method === "extractive" ? notice(t("stood_in")) : null,
+    checkedPane(t("summary"), result.summary, sentences),
+    unsupported ? notice(t("unsupported_help")) : null,
+    taken.length ? section(t("in_the_text"), markedText(text, taken, (span, part) => h("mark", { class: "span", dataset: { hue: 2 } }, part), { "aria-label": t("text") })) : null,
   ];
+}
+
+function notice(text) {
+  return h("p", { class: "alert alert--warning small" }, icon("alert"), text);
+}
+
+/** A written text whose sentences carry whether the source says so. */
+function checkedPane(title, text, sentences) {
+  return h("section", { class: "pane", "aria-label": title },
+    h("header", { class: "pane__head" }, h("span", { class: "pane__title" }, title), h("span", { class: "grow" }), copyButton(() => text)),
+    h("ul", { class: "claims" }, sentences.map(claim)));
 }
 
 function claim(one) {
   return h("li", { class: "claim", dataset: { supported: String(Boolean(one.supported)) } },
     h("span", { class: "claim__mark", title: t(one.supported ? "supported" : "unsupported") }, icon(one.supported ? "check" : "alert", "icon--sm"), h("span", { class: "sr-only" }, t(one.supported ? "supported" : "unsupported"))),
-    h("span", { class: "claim__text", dir: "auto" }, one.text));
+    h("span", { class: "claim__text", dir: "auto" }, one.text, one.source ? h("span", { class: "cite" }, number(one.source)) : null));
 }
 
 function translate(result, text, options) {
   const detected = !options.source || options.source === "auto";
   return h("div", { class: "panes" },
-    pane(languageName(result.source), null, { children: text, lang: result.source, badge: detected ? h("span", { class: "badge" }, t("detected")) : null }),
-    pane(languageName(result.target), result.text, { lang: result.target, badge: result.memory ? h("span", { class: "badge badge--accent" }, t("from_memory")) : null }));
+    pane(languageName(result.source), null, { children: text, lang: result.source, badge: detected ? h("span", { class: "badge" }, t("detected_sure", { value: percent(result.confidence ?? 1) })) : null }),
+    pane(languageName(result.target), result.text, { lang: result.target }));
 }
 
 function generate(result) {
-  const texts = result.texts || [];
-  const refused = Array.isArray(result.unsupported) ? result.unsupported : [];
+  const title = (index) => (result.texts.length > 1 ? t("variant", { n: number(index + 1) }) : t("text"));
+  const words = (text) => h("span", { class: "badge" }, t("n_words", { n: number(countWords(text)) }));
+  const checked = result.sentences || [];
   return [
-    h("div", { class: "panes" }, texts.map((text, index) => pane(texts.length > 1 ? t("variant", { n: index + 1 }) : t("text"), text, { badge: h("span", { class: "badge" }, t("n_words", { n: number(countWords(text)) })) }))),
-    refused.length ? h("p", { class: "alert alert--warning small" }, icon("alert"), t("unsupported_help")) : null,
-    citations(result),
+    h("div", { class: "panes" }, result.texts.map((text, index) => (checked[index]?.length ? checkedPane(title(index), text, checked[index]) : pane(title(index), text, { badge: words(text) })))),
+    checked.flat().some((one) => !one.supported) ? notice(t("unsupported_help")) : null,
+    sources(result.sources || []),
   ];
 }
 
-function citations(result) {
-  const list = result.citations || [];
+function sources(list) {
   if (!list.length) return null;
-  return section(t("sources"), h("ol", { class: "cites" }, list.map((one, index) => h("li", { class: "cites__item" },
-    one.url ? h("a", { class: "cite", href: one.url, target: "_blank", rel: "noopener" }, String(index + 1)) : h("span", { class: "cite" }, String(index + 1)),
-    h("div", { class: "grow" }, h("p", { class: "strong" }, one.document || one.source || ""), one.quote || one.text ? h("p", { class: "muted small", dir: "auto" }, one.quote || one.text) : null)))));
+  return section(t("sources"), h("ol", { class: "cites" }, list.map((one, index) => {
+    const url = safeUrl(one.url, { relative: true });
+    const name = [one.document || one.source, one.heading].filter((part, at, all) => part && all.indexOf(part) === at).join(" › ");
+    return h("li", { class: "cites__item" }, h("span", { class: "cite" }, number(index + 1)), url ? h("a", { href: url.href, target: "_blank", rel: "noopener" }, name) : name);
+  })));
 }
 
 function answer(result, text, options) {
-  if (!result.answer) return [verdict("calm", "help", options.collection ? t("not_in_collection") : t("not_in_text")), citations(result)];
-  const has = Number.isInteger(result.start) && result.end > result.start;
+  if (!result.answer) return verdict("calm", "help", t(options.collection ? "not_in_collection" : "not_in_text"), result.score ? t("score_is", { score: number(result.score, 2) }) : null);
+  const mark = (span, part) => h("mark", { class: "span span--answer", dataset: { hue: 0 } }, part);
+  const within = [...(result.sentence || "").split(result.answer)[0]].length;
   return [
-    verdict("accent", "quote", result.answer, result.score === undefined || result.score === null ? null : t("score_is", { score: percent(result.score, 1) })),
-    has && !options.collection ? section(t("in_the_text"), markedText(text, [{ start: result.start, end: result.end }], (span, part) => h("mark", { class: "span span--answer", dataset: { hue: 0 } }, part), { "aria-label": t("text") })) : null,
-    citations(result),
+    verdict("accent", "quote", result.answer, t("score_is", { score: number(result.score, 2) })),
+    options.collection
+      ? section(t("in_the_source"), markedText(result.sentence || "", [{ start: within, end: within + [...result.answer].length }], mark, { "aria-label": t("in_the_source") }))
+      : section(t("in_the_text"), markedText(text, [{ start: result.start, end: result.end }], mark, { "aria-label": t("text") })),
+    sources(result.source ? [result.source] : []),
   ];
 }
 

@@ -8,6 +8,7 @@ import { labelName, languageName, number, signed } from "./words.js";
 const TEXT = (key) => ({ label: t(key) });
 const NUM = (key) => ({ label: t(key), num: true });
 const score = (value) => (value === undefined || value === null ? "–" : number(value, 4));
+const place = (value) => (value === undefined || value === null ? "–" : number(value));
 const yes = (value) => t(value ? "yes" : "no");
 
 function spansTable(spans, name) {
@@ -22,17 +23,20 @@ const TABLES = {
   ],
   classify: (result) => table([TEXT("label"), NUM("score")], Object.entries(result.scores || {}).sort((a, b) => b[1] - a[1]).map(([label, value]) => [labelName(label), score(value)]), t("scores")),
   entities: (result) => spansTable(result.entities, t("task_entities")),
-  redact: (result, text) => {
-    const points = [...text];
-    return spansTable(result.entities.map((one) => ({ ...one, text: one.text ?? points.slice(one.start, one.end).join("") })), t("task_redact"));
-  },
+  redact: (result) => [
+    spansTable(result.entities, t("task_redact")),
+    result.mapping ? table([TEXT("replacement"), TEXT("text")], Object.entries(result.mapping), t("mapping")) : null,
+  ],
   language: (result) => table([TEXT("language"), TEXT("code"), NUM("confidence")], [[languageName(result.language), result.language, score(result.confidence)]], t("language")),
-  keywords: (result) => table([TEXT("phrase"), NUM("score")], result.keywords.map((one) => [one.text, score(one.score)]), t("keywords")),
+  keywords: (result) => table([TEXT("phrase"), NUM("score"), NUM("occurrences")], result.keywords.map((one) => [one.text, score(one.score), place(one.count)]), t("keywords")),
   moderate: (result) => table([TEXT("category"), NUM("score"), NUM("threshold"), TEXT("flagged")], categoryRows(result).map((row) => [labelName(row.name), score(row.score), score(row.threshold), yes(row.flagged)]), t("categories")),
-  summarize: (result) => table([TEXT("sentence"), TEXT("supported"), NUM("score")], (result.sentences || []).map((one) => [one.text, yes(one.supported), score(one.score)]), t("summary")),
+  summarize: (result) => table([TEXT("sentence"), TEXT("supported"), NUM("start"), NUM("end")], (result.sentences || []).map((one) => [one.text, yes(one.supported), place(one.start), place(one.end)]), t("summary")),
   translate: (result) => table([TEXT("language"), TEXT("code")], [[languageName(result.source), result.source], [languageName(result.target), result.target]], t("language")),
-  generate: (result) => table([TEXT("text"), NUM("characters")], (result.texts || []).map((text) => [text, number([...text].length)]), t("text")),
-  answer: (result) => table([TEXT("answer"), NUM("start"), NUM("end"), NUM("score")], [[result.answer || "–", score(result.start), score(result.end), score(result.score)]], t("answer")),
+  generate: (result) => [
+    table([TEXT("text"), NUM("characters")], (result.texts || []).map((text) => [text, number([...text].length)]), t("text")),
+    result.sentences ? table([TEXT("sentence"), TEXT("supported"), NUM("source")], result.sentences.flat().map((one) => [one.text, yes(one.supported), place(one.source)]), t("sources")) : null,
+  ],
+  answer: (result) => table([TEXT("answer"), NUM("start"), NUM("end"), NUM("score")], [[result.answer || "–", place(result.start), place(result.end), score(result.score)]], t("answer")),
 };
 
 /** Tables of a result, with the tokens of its explanation. */

@@ -66,7 +66,7 @@ class TryPage {
   }
 
   emptyShow() {
-    this.result.empty(emptyState({ name: TASKS[this.task.task].icon, about: word(`about_${this.task.task}`, ""), exampleRun: () => this.example(), hint: h("p", { class: "small faint try__keys" }, h("kbd", null, "Ctrl"), " ", h("kbd", null, "↵"), ` ${t("runs")}`) }));
+    this.result.empty(emptyState({ name: TASKS[this.task.task].icon, exampleRun: () => this.example(), hint: h("p", { class: "small faint try__keys" }, h("kbd", null, "Ctrl"), " ", h("kbd", null, "↵"), ` ${t("runs")}`) }));
   }
 
   example() {
@@ -82,12 +82,17 @@ class TryPage {
     return explain ? { ...this.form.read(), explain: true } : this.form.read();
   }
 
+  /** The text, or what stands in for it where none is needed. */
+  text() {
+    return this.input.text.trim() ? this.input.text : TASKS[this.task.task].asks?.(this.form.read()) || "";
+  }
+
   changed() {
     if (!this.task) return;
-    part("run").disabled = !this.input.text.trim();
+    part("run").disabled = !this.text().trim();
     stateWrite({ task: this.task.task, options: this.form.shareable(), explain: this.task.explains && part("explain").checked });
     const shown = this.shown.get(this.task.task);
-    if (shown) this.result.staleSet(shown.text !== this.input.text || JSON.stringify(shown.options) !== JSON.stringify(this.options()));
+    if (shown) this.result.staleSet(shown.text !== this.text() || JSON.stringify(shown.options) !== JSON.stringify(this.options()));
   }
 
   async share() {
@@ -97,14 +102,14 @@ class TryPage {
 
   // -- running -----------------------------------------------------------------------------------------------------------
   async run() {
-    if (!this.task || !this.input.text.trim()) {
+    if (!this.task || !this.text().trim()) {
       this.input?.area.focus();
       return;
     }
     this.cancel();
     const { task } = this.task;
     const options = this.options();
-    const { text } = this.input;
+    const text = this.text();
     const stop = new AbortController();
     this.running = stop;
     this.result.busy(taskName(task));
