@@ -32,12 +32,20 @@ with ThreadPoolExecutor(1) as pool:
 
 _SHAPES = {"/v1/": openai_refusal, "/tei": tei_refusal, "/libretranslate": libretranslate_refusal}
 
+_UPLOADS = (
+    "/api/v1/knowledge/sources",
+    "/knowledge/add",
+    "/studio/read",
+    "/api/v1/analysis/translation/documents",
+    "/libretranslate/translate_file",
+)
+
 application = ProtocolTypeRouter(
     {
         "http": CallGate(
             BodyLimit(
                 ByPath(frozenset({"v1", "tei", "libretranslate"}), ModelRoutesHandler(), _http),
-                upload_paths=("/api/v1/knowledge/sources", "/knowledge/add", "/studio/read"),
+                upload_paths=_UPLOADS,
                 shapes=_SHAPES,
             ),
             shapes=_SHAPES,

@@ -5,9 +5,16 @@ from __future__ import annotations
 from celery import shared_task
 
 from apps.analysis.services.batches import batches_prune
+from apps.analysis.services.documents import documents_prune
 
 
 @shared_task
 def batches_prune_task() -> None:
     """Remove batches that are older than their organisation keeps them."""
     batches_prune()
+
+
+@shared_task
+def documents_prune_task() -> None:
+    """Remove translated documents that are older than a week."""
+    documents_prune()

@@ -140,7 +140,17 @@ def test_every_other_scope_together_is_not_enough(client: Client, tenant: Any, p
 
 def test_every_route_is_known_here() -> None:
     found = {str(one.pattern) for one in urlpatterns}
-    assert found == {"translate", "detect", "languages", "health", "frontend/settings", "", "<path:path>"}
+    assert found == {
+        "translate",
+        "translate_file",
+        "download_file/<str:token>",
+        "detect",
+        "languages",
+        "health",
+        "frontend/settings",
+        "",
+        "<path:path>",
+    }
 
 
 # -- limits ----------------------------------------------------------------------------------------------------------

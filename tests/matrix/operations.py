@@ -23,6 +23,8 @@ SAMPLES = {
     "inbox": None,
     "accent": "#2f5bea",
     "locale": "en",
+    "source": "en",
+    "target": "pt",
 }
 
 

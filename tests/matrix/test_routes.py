@@ -22,6 +22,7 @@ from tests.matrix.world import SUBJECT, World, world_create
 
 # Path parameters and how a test finds an object for them: the key in World.ids.
 KNOWN_IDS = {"conversation_id", "source_id", "key_id", "message_id", "inbox_id", "user_id", "batch_id"}
+KNOWN_IDS |= {"entry_id", "unit_id", "document_id"}
 # References that a body or a query may hold, and references that are the caller's own invention.
 BODY_REFERENCES = {("POST /conversations", "inbox"), ("PATCH /conversations/{conversation_id}", "assignee_id")}
 QUERY_REFERENCES = {("GET /conversations", "assignee")}
@@ -105,7 +106,7 @@ def test_every_reference_in_a_body_is_known_here() -> None:
 
 def test_every_reference_in_a_query_is_known_here() -> None:
     plain = {"collection", "cursor", "limit", "q", "k", "status", "handler", "label", "after_seq"}
-    plain |= {"format", "source", "topic", "since", "until", "purge"}
+    plain |= {"format", "source", "topic", "since", "until", "purge", "target"}
     found = {(str(operation), name) for operation in OPERATIONS for name in operation.query_parameters}
     assert {(operation, name) for operation, name in found if name not in plain} == QUERY_REFERENCES
 

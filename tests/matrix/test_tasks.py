@@ -14,9 +14,11 @@ from typing import Any
 import pytest
 from django.core.files.base import ContentFile
 from django.core.files.storage import default_storage
+from django.core.files.uploadedfile import SimpleUploadedFile
 
-from apps.analysis.models import Batch
+from apps.analysis.models import Batch, TranslatedDocument
 from apps.analysis.services.batches import batch_create_from_items, batch_delete, batches_prune
+from apps.analysis.services.documents import document_create, documents_prune
 from apps.assistant.services import draft_start, reply_start
 from apps.conversations.services import conversation_create, draft_create, inbox_create, message_post
 from apps.core.clock import now
@@ -135,6 +137,18 @@ def _batch_delete(tenant_id: uuid.UUID) -> uuid.UUID:
         return JobDispatch.objects.get(tenant_id=tenant_id, status="queued").job_id
 
 
+def _document(tenant_id: uuid.UUID) -> uuid.UUID:
+    document_create(tenant_id=tenant_id, file=SimpleUploadedFile("a.txt", TEXT.encode()), target="pt")
+    with tenant_scope(tenant_id):
+        return TranslatedDocument.objects.get().job_id
+
+
+def _old_document(tenant_id: uuid.UUID) -> None:
+    job_run(_document(tenant_id))
+    with tenant_scope(tenant_id):
+        TranslatedDocument.objects.update(expires_at=now())
+
+
 def _old_batch(tenant_id: uuid.UUID) -> None:
     job_run(_batch(tenant_id))
     with tenant_scope(tenant_id):
@@ -144,6 +158,7 @@ def _old_batch(tenant_id: uuid.UUID) -> None:
 KINDS: dict[str, Callable[[uuid.UUID], uuid.UUID]] = {
     "analysis.batch_delete": _batch_delete,
     "analysis.batch_run": _batch,
+    "analysis.document_translate": _document,
     "assistant.draft_generate": _draft,
     "assistant.reply_generate": _reply,
     "knowledge.files_delete": _files_delete,
@@ -239,6 +254,7 @@ def _lost_jobs(tenant_id: uuid.UUID) -> None:
 # Each: what to prepare, what to run.
 PERIODIC: dict[str, tuple[Callable[[uuid.UUID], None], Callable[[], Any]]] = {
     "apps.analysis.tasks.batches_prune_task": (_old_batch, batches_prune),
+    "apps.analysis.tasks.documents_prune_task": (_old_document, documents_prune),
     "apps.jobs.tasks.job_sweep_task": (_lost_jobs, jobs_sweep),
     "apps.usage.tasks.idempotency_prune_task": (_old_records, idempotency_prune),
 }

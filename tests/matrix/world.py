@@ -7,11 +7,16 @@ import uuid
 from dataclasses import dataclass, field
 from typing import Any
 
+from django.core.files.uploadedfile import SimpleUploadedFile
+
 from apps.accounts.services import api_key_create, member_create
 from apps.analysis.batches.types import InputRow
 from apps.analysis.models import Batch
 from apps.analysis.services.batches import batch_create_from_items
 from apps.analysis.services.batches.chunks import Chunk, chunk_commit
+from apps.analysis.services.documents import document_create
+from apps.analysis.services.glossary import glossary_set
+from apps.analysis.services.memory import memory_add, memory_list
 from apps.assistant.models import Reply
 from apps.conversations.services import (
     conversation_create,
@@ -73,9 +78,20 @@ def world_create(name: str) -> World:
     _conversation(world)
     _knowledge(world)
     _batch(world)
+    _translation(world)
     with tenant_scope(tenant_id):
         job_enqueue(tenant_id=tenant_id, kind="knowledge.files_delete", payload={"names": [canary]})
     return world
+
+
+def _translation(world: World) -> None:
+    common: dict[str, Any] = {"tenant_id": world.tenant_id, "source": "en", "target": "pt"}
+    entry = glossary_set(**common, term=f"{world.canary} term", translation=world.canary)
+    memory_add(**common, units=[(f"{world.canary} text", world.canary)])
+    file = SimpleUploadedFile(f"{world.canary}.txt", world.canary.encode())
+    document = document_create(**common, file=file)
+    (unit,), _ = memory_list(tenant_id=world.tenant_id)
+    world.ids |= {"entry_id": entry.id, "unit_id": unit.id, "document_id": document.id}
 
 
 def _batch(world: World) -> None:

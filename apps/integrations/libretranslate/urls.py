@@ -5,6 +5,8 @@ from apps.integrations.libretranslate import views
 urlpatterns = [
     path("translate", views.translate_view),
     path("detect", views.detect),
+    path("translate_file", views.translate_file),
+    path("download_file/<str:token>", views.download_file, name="libretranslate-file"),
     path("languages", views.languages),
     path("health", views.health),
     path("frontend/settings", views.frontend_settings),

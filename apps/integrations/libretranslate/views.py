@@ -1,4 +1,4 @@
-"""LibreTranslate's routes: POST /translate, /detect, /translate_file; GET /languages, /health, /frontend/settings.
+"""LibreTranslate's routes: POST /translate, /detect, /translate_file; GET /languages, /health.
 
 Source: the API of LibreTranslate 1.9. Each text's language is detected by itself; there, that of a batch is one. Models
 here give one translation, so `alternatives` are empty lists. Browsers of any site may call, as there: the key is in the
@@ -13,11 +13,14 @@ from functools import wraps
 from typing import Any
 
 from django.conf import settings
-from django.http import HttpRequest, HttpResponse
+from django.http import FileResponse, HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
 
-from apps.analysis.services import language, translate, translation_pairs
+from apps.analysis.services import documents, language, translate, translation_pairs
+from apps.analysis.translation.documents import FORMATS
 from apps.analysis.types import MAX_CHARS, MAX_TEXTS, Call
-from apps.core.errors import AppError, Invalid, NotFound, Unavailable
+from apps.core.errors import AppError, DeadlineExceeded, Invalid, NotFound, Unavailable
+from apps.core.tenancy import connection_release
 from apps.inference.services import engine_ready
 from apps.integrations.http import endpoint, json_response
 from apps.integrations.libretranslate import reading
@@ -25,7 +28,9 @@ from apps.integrations.libretranslate.errors import error_body
 from apps.integrations.services import call_admit, call_settle
 from apps.integrations.types import Admission
 
-View = Callable[..., HttpResponse]
+View = Callable[..., HttpResponseBase]
+# How often a call that waits for a file looks whether it is ready.
+_POLL_S = 0.25
 Work = Callable[[Mapping[str, Any], Admission], tuple[Any, int]]
 
 
@@ -36,8 +41,8 @@ def _open(*methods: str) -> Callable[[View], View]:
         inner = endpoint(error_body, *methods)(view)
 
         @wraps(view)
-        def opened(request: HttpRequest, **kwargs: Any) -> HttpResponse:
-            response: HttpResponse = (
+        def opened(request: HttpRequest, **kwargs: Any) -> HttpResponseBase:
+            response: HttpResponseBase = (
                 HttpResponse(status=204) if request.method == "OPTIONS" else inner(request, **kwargs)
             )
             response.headers["Access-Control-Allow-Origin"] = "*"
@@ -110,6 +115,45 @@ def _detect(values: Mapping[str, Any], admission: Admission) -> tuple[Any, int]:
     return [_detected(*language.language_of(" ".join(texts)))], 0
 
 
+@_open("POST")
+def translate_file(request: HttpRequest) -> HttpResponse:
+    """Translate a file, and answer with an address that it can be fetched from for a week."""
+    values = reading.values_of(request)
+    admission = call_admit(reading.key_of(request, values))
+    try:
+        source, target = reading.languages_of(values)
+        file = request.FILES.get("file")
+        if file is None:
+            raise Invalid("Invalid request: missing file parameter", code="file_missing")
+        made = documents.document_create(tenant_id=admission.tenant_id, file=file, source=source, target=target)
+        path = documents.document_link(tenant_id=admission.tenant_id, document_id=made.id)
+        _wait(admission, made.id)
+        return json_response({"translatedFileUrl": request.build_absolute_uri(path)})
+    finally:
+        call_settle(admission, tokens=0)
+
+
+def _wait(admission: Admission, document_id: str) -> None:
+    """Return when a document is translated. Raises Invalid with the reason why it cannot be, DeadlineExceeded."""
+    deadline = time.monotonic() + settings.API_DEADLINE_S
+    while time.monotonic() < deadline:
+        found = documents.document_get(tenant_id=admission.tenant_id, document_id=document_id)
+        if found.error:
+            raise Invalid(found.error["message"], code=found.error["code"])
+        if found.status == "ready":
+            return
+        connection_release()
+        time.sleep(_POLL_S)
+    raise DeadlineExceeded(retry_after_s=10)
+
+
+@_open("GET")
+def download_file(request: HttpRequest, token: str) -> FileResponse:
+    """Give a translated file to whoever has its address."""
+    file, name = documents.document_open_by_token(token=token)
+    return FileResponse(file, as_attachment=True, filename=name, content_type="application/octet-stream")
+
+
 @_open("GET")
 def languages(request: HttpRequest) -> HttpResponse:
     """List the languages and what each can be translated into; no key is needed."""
@@ -142,8 +186,8 @@ def frontend_settings(request: HttpRequest) -> HttpResponse:
             "batchLimit": MAX_TEXTS,
             "frontendTimeout": 1000,
             "suggestions": False,
-            "filesTranslation": False,
-            "supportedFilesFormat": [],
+            "filesTranslation": True,
+            "supportedFilesFormat": [f".{kind}" for kind in FORMATS],
             "language": {
                 "source": {"code": "auto", "name": "Auto Detect"},
                 "target": {"code": codes[0], "name": translation_pairs.language_name(codes[0])} if codes else {},

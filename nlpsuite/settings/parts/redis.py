@@ -48,5 +48,10 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": 3600.0,
         "options": {"expires": 600},
     },
+    "documents-prune": {
+        "task": "apps.analysis.tasks.documents_prune_task",
+        "schedule": 3600.0,
+        "options": {"expires": 600},
+    },
     "usage-prune": {"task": "apps.usage.tasks.idempotency_prune_task", "schedule": 3600.0, "options": {"expires": 600}},
 }
