@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from apps.analysis.types import Call, Outcome
-from apps.core.errors import Invalid
+from apps.core.errors import AppError, Invalid
 from apps.inference.services import explain_text
 from apps.inference.types import Attribution, LinearHead
 
@@ -18,7 +18,7 @@ MAX_EXPLAINED = 16
 def explain_outcomes(
     call: Call,
     texts: Sequence[str],
-    outcomes: Sequence[Outcome],
+    outcomes: Sequence[dict[str, Any] | AppError],
     *,
     labels: Sequence[str],
     model: str = "",

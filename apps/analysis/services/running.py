@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 import uuid
 from collections.abc import Mapping, Sequence
@@ -13,6 +14,9 @@ from apps.analysis.services.table import TASKS
 from apps.analysis.types import MAX_CHARS, MAX_TEXTS, Call, Options, Outcome, Task
 from apps.core.errors import AppError, Invalid, NotFound, TooLarge
 from apps.inference.types import Priority
+
+
+_SURROGATE = re.compile(r"[\ud800-\udfff]")
 
 
 def nlp_run(
@@ -36,6 +40,8 @@ def nlp_run(
     if len(texts) > MAX_TEXTS:
         raise TooLarge(f"At most {MAX_TEXTS} texts can be given at once; use a batch for more.", code="too_many_texts")
     call = Call(tenant_id, priority, time.monotonic() + deadline_s)
+    # Lone surrogates, which JSON can spell and nothing can write. One character for one: places stay true.
+    texts = [_SURROGATE.sub("\ufffd", text) for text in texts]
     outcomes: list[Outcome | None] = [_refused(chosen, text) for text in texts]
     wanted = [index for index, refused in enumerate(outcomes) if refused is None]
     if wanted:

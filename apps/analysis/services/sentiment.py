@@ -23,6 +23,9 @@ _AT_ONCE = 256
 # The encoder reads about 190 words at once; a longer text is judged by its parts.
 _PART_CHARS = 900
 _SPACE = re.compile(r"\s+")
+_TURN = re.compile(
+    r",?\s+\b(?:but|although|though|however|whereas|while|yet|except that)\b,?\s+|;\s+|\s+[-–—]\s+", re.IGNORECASE
+)
 
 
 class SentimentOptions(Options):
@@ -51,15 +54,17 @@ def run(call: Call, texts: Sequence[str], options: SentimentOptions) -> list[Out
     """
     parts = [parts_of(text_clean(text)) for text in texts]
     probabilities = iter(probabilities_of(call, [part for row in parts for part in row], model_of(options)))
-    outcomes: list[Outcome] = []
+    outcomes: list[dict[str, Any]] = []
     for row in parts:
         rows = np.stack([next(probabilities) for _ in row])
         outcomes.append(_result(np.average(rows, axis=0, weights=[len(part) for part in row])))
-    if options.sentences or options.aspects:
-        _sentences(call, texts, options, outcomes)
+    if options.sentences:
+        _add_sentences(call, texts, options, outcomes)
+    if options.aspects:
+        _add_aspects(call, texts, options, outcomes)
     if options.explain:
         return explain_outcomes(call, texts, outcomes, labels=labels_of(model_of(options)), model=model_of(options))
-    return outcomes
+    return list(outcomes)
 
 
 def parts_of(text: str) -> list[str]:
@@ -115,26 +120,37 @@ def _result(shares: Any) -> dict[str, Any]:
     }
 
 
-def _sentences(call: Call, texts: Sequence[str], options: SentimentOptions, outcomes: list[Outcome]) -> None:
-    """Add `sentences` and `aspects` to each outcome."""
+def _add_sentences(call: Call, texts: Sequence[str], options: SentimentOptions, outcomes: list[dict[str, Any]]) -> None:
     spans = [sentences_of(text)[:MAX_SENTENCES] for text in texts]
     wanted = [text_clean(text[start:end]) for text, row in zip(texts, spans, strict=True) for start, end in row]
     shares = iter(probabilities_of(call, wanted, model_of(options)))
     for text, row, outcome in zip(texts, spans, outcomes, strict=True):
-        found = [{"text": text[start:end], "start": start, "end": end} | _result(next(shares)) for start, end in row]
-        if not isinstance(outcome, dict):
-            continue
-        if options.sentences:
-            outcome["sentences"] = found
-        if options.aspects:
-            outcome["aspects"] = [_aspect(name, found) for name in options.aspects]
+        outcome["sentences"] = [
+            {"text": text[start:end], "start": start, "end": end} | _result(next(shares)) for start, end in row
+        ]
 
 
-def _aspect(name: str, sentences: list[dict[str, Any]]) -> dict[str, Any]:
-    """Return what the sentences that name the aspect say of it; without one the label is None."""
+def _add_aspects(call: Call, texts: Sequence[str], options: SentimentOptions, outcomes: list[dict[str, Any]]) -> None:
+    """Add what the clauses that name each aspect say of it: one sentence may praise one thing and blame another."""
+    clauses = [clauses_of(text) for text in texts]
+    about = [[_naming(name, row) for name in options.aspects] for row in clauses]
+    wanted = [text_clean(clause) for row in about for found in row for clause in found]
+    shares = iter(probabilities_of(call, wanted, model_of(options)))
+    for row, outcome in zip(about, outcomes, strict=True):
+        outcome["aspects"] = [
+            {"aspect": name, "mentions": len(found)}
+            | (_result(np.mean([next(shares) for _ in found], axis=0)) if found else {"label": None})
+            for name, found in zip(options.aspects, row, strict=True)
+        ]
+
+
+def clauses_of(text: str) -> list[str]:
+    """Return the parts of each sentence between words that turn it around, at most 256."""
+    spans = sentences_of(text)[:MAX_SENTENCES]
+    parts = [part.strip() for start, end in spans for part in _TURN.split(text[start:end])]
+    return [part for part in parts if part][:MAX_SENTENCES]
+
+
+def _naming(name: str, clauses: Sequence[str]) -> list[str]:
     pattern = re.compile(rf"(?<!\w){re.escape(name.strip())}\w{{0,3}}(?!\w)", re.IGNORECASE)
-    about = [one for one in sentences if pattern.search(one["text"])]
-    if not about:
-        return {"aspect": name, "label": None, "mentions": 0}
-    mean = np.mean([[one["probabilities"][label] for label in LABELS] for one in about], axis=0)
-    return {"aspect": name, "mentions": len(about)} | _result(mean)
+    return [clause for clause in clauses if pattern.search(clause)]

@@ -108,12 +108,17 @@ class PresidioTagger:
 
 
 def _complete(registry: Any, languages: Sequence[str]) -> None:
-    """Add what the library has for some languages only, and Brazil's tax numbers, which it lacks."""
+    """Add what the library has for some languages only, and what it lacks.
+
+    That is Brazil's tax numbers, and e-mail addresses below domains that are in no public list: those of internal hosts.
+    """
     from presidio_analyzer import Pattern, PatternRecognizer
     from presidio_analyzer.predefined_recognizers import CreditCardRecognizer
 
     has_cards = {one.supported_language for one in registry.recognizers if "CREDIT_CARD" in one.supported_entities}
+    address = Pattern("any domain", r"(?<![\w.+-])[\w.+-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63}){0,8}", 0.8)
     for language in languages:
+        registry.add_recognizer(PatternRecognizer("EMAIL_ADDRESS", patterns=[address], supported_language=language))
         if language not in has_cards:
             registry.add_recognizer(CreditCardRecognizer(supported_language=language))
 
