@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from apps.analysis.views import studio
+from apps.analysis.views import batches, studio
 
 app_name = "studio"
 urlpatterns = [
@@ -12,4 +12,6 @@ urlpatterns = [
     path("compare/", studio.compare, name="compare"),
     path("classifiers/", studio.classifiers, name="classifiers"),
     path("read", studio.read, name="read"),
+    path("batches/", batches.index, name="batches"),
+    path("batches/<str:batch_id>/", batches.batch, name="batch"),
 ]

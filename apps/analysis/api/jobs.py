@@ -14,7 +14,7 @@ from pydantic import ConfigDict, ValidationError
 from apps.accounts.access import principal_of
 from apps.accounts.types import Principal
 from apps.analysis.batches.types import RowFilter
-from apps.analysis.selectors.batches import batch_get, batch_rows, batches_list
+from apps.analysis.selectors.batches import batch_get, batch_preview, batch_rows, batches_list
 from apps.analysis.selectors.summaries import batch_summary
 from apps.analysis.services.batches import (
     batch_cancel,
@@ -23,6 +23,8 @@ from apps.analysis.services.batches import (
     batch_delete,
     batch_pause,
     batch_resume,
+    batch_start,
+    batch_upload,
 )
 from apps.analysis.services.batches.export import content_type, results_stream
 from apps.analysis.tables.times import time_parse
@@ -42,6 +44,16 @@ class ItemIn(Schema):
     time: str | int | float | None = None
     source: str | None = None
     id: str | int | None = None
+
+
+class StartIn(Schema):
+    """What a draft is to become: `columns` names those of `text` and optionally `time`, `source`, `reference`."""
+
+    task: str
+    columns: dict[str, str] = {}
+    options: dict[str, Any] = {}
+    header: bool = True
+    topics: bool = True
 
 
 class JobIn(Schema):
@@ -66,6 +78,7 @@ _FILE_FIELDS = {
     "encoding": {"type": "string"},
     "header": {"type": "boolean", "default": True},
     "topics": {"type": "boolean", "default": True},
+    "start": {"type": "boolean", "default": True, "description": "false leaves it as a draft, to be looked at first"},
 }
 # One route takes a form with a file or JSON: said here, since the generator knows one body per route.
 _BODY = {
@@ -73,9 +86,7 @@ _BODY = {
         "required": True,
         "content": {
             "application/json": {"schema": JobIn.model_json_schema(ref_template="#/components/schemas/{model}")},
-            "multipart/form-data": {
-                "schema": {"type": "object", "required": ["file", "task"], "properties": _FILE_FIELDS}
-            },
+            "multipart/form-data": {"schema": {"type": "object", "required": ["file"], "properties": _FILE_FIELDS}},
         },
     }
 }
@@ -117,6 +128,14 @@ def _from_file(request: HttpRequest, principal: Principal) -> dict[str, Any]:
         raise Invalid("The form could not be read.", code="malformed") from None
     if file is None:
         raise Invalid("A file is needed.", code="file_missing")
+    if not _truth(form.get("start", "true")):
+        return batch_upload(
+            tenant_id=principal.tenant_id,
+            file=file,
+            name=form.get("name", ""),
+            encoding=form.get("encoding", ""),
+            actor=principal.actor,
+        ).as_dict()
     names = {"text": "column", "time": "time_column", "source": "source_column", "reference": "id_column"}
     info = batch_create_from_file(
         tenant_id=principal.tenant_id,
@@ -161,10 +180,30 @@ def job_page(request: HttpRequest, status: str = "", cursor: str = "", limit: in
 
 @router.get("/{batch_id}")
 def job_one(request: HttpRequest, batch_id: str) -> dict[str, Any]:
-    """One batch: status, progress 0..1, rows done and failed, rate and seconds left."""
+    """One batch: status, progress 0..1, rows done and failed, rate and seconds left. Of a draft also its first rows."""
     principal = principal_of(request)
     principal.require("analysis:use")
-    return batch_get(tenant_id=principal.tenant_id, batch_id=batch_id).as_dict()
+    info = batch_get(tenant_id=principal.tenant_id, batch_id=batch_id)
+    if info.status != "draft":
+        return info.as_dict()
+    return info.as_dict() | {"preview": batch_preview(tenant_id=principal.tenant_id, batch_id=info.id)}
+
+
+@router.post("/{batch_id}/start")
+def job_start(request: HttpRequest, batch_id: str, body: StartIn) -> dict[str, Any]:
+    """Start a draft."""
+    principal = principal_of(request)
+    principal.require("analysis:write")
+    return batch_start(
+        tenant_id=principal.tenant_id,
+        batch_id=batch_id,
+        task=body.task,
+        options=body.options,
+        columns=body.columns,
+        has_header=body.header,
+        topics=body.topics,
+        actor=principal.actor,
+    ).as_dict()
 
 
 @router.post("/{batch_id}/pause")

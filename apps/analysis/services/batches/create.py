@@ -83,9 +83,9 @@ def batch_start(
     Errors: NotFound (batch_not_found, task_not_found), Invalid (options_invalid, column_missing, column_unknown),
     Conflict "batch_started".
     """
-    options_parse(task_get(task), options)
     with tenant_scope(tenant_id):
         batch = access_batch_by_id(tenant_id, batch_id, lock=True)
+        options_parse(task_get(task), options)
         if batch.status != Batch.Status.DRAFT:
             raise Conflict("The batch was started before.", code="batch_started")
         batch.columns["chosen"] = _chosen(batch.columns, columns, has_header)
