@@ -243,7 +243,6 @@ def test_keywords_are_phrases_of_the_text(api: ApiClient) -> None:
 @pytest.mark.parametrize(
     ("path", "body", "status", "code"),
     [
-        ("/nlp/poetry", {"text": "x"}, 404, "task_not_found"),
         ("/nlp/language", {}, 422, "text_or_texts"),
         ("/nlp/language", {"text": "x", "texts": ["x"]}, 422, "text_or_texts"),
         ("/nlp/language", {"texts": ["x"] * 257}, 413, "too_many_texts"),

@@ -22,7 +22,7 @@ from tests.matrix.world import SUBJECT, World, world_create
 
 # Path parameters and how a test finds an object for them: the key in World.ids.
 KNOWN_IDS = {"conversation_id", "source_id", "key_id", "message_id", "inbox_id", "user_id", "batch_id"}
-KNOWN_IDS |= {"entry_id", "unit_id", "document_id"}
+KNOWN_IDS |= {"entry_id", "unit_id", "document_id", "classifier_id"}
 # References that a body or a query may hold, and references that are the caller's own invention.
 BODY_REFERENCES = {("POST /conversations", "inbox"), ("PATCH /conversations/{conversation_id}", "assignee_id")}
 QUERY_REFERENCES = {("GET /conversations", "assignee")}

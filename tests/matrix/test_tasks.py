@@ -18,6 +18,7 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 
 from apps.analysis.models import Batch, TranslatedDocument
 from apps.analysis.services.batches import batch_create_from_items, batch_delete, batches_prune
+from apps.analysis.services.classifiers import classifier_create
 from apps.analysis.services.documents import document_create, documents_prune
 from apps.assistant.services import draft_start, reply_start
 from apps.conversations.services import conversation_create, draft_create, inbox_create, message_post
@@ -43,7 +44,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 TEXT = "Pallets leave the yard every Tuesday and Friday before noon. Stone tiles travel on pallets."
 # What a run may do differently without doing anything twice: identities, times, how often it was tried.
-VARYING = frozenset({"attempts", "note", "why", "reason", "rate_per_s"})
+VARYING = frozenset({"attempts", "note", "why", "reason", "rate_per_s", "head"})
 
 
 @pytest.fixture(autouse=True)
@@ -143,6 +144,12 @@ def _document(tenant_id: uuid.UUID) -> uuid.UUID:
         return TranslatedDocument.objects.get().job_id
 
 
+def _train(tenant_id: uuid.UUID) -> uuid.UUID:
+    examples = [{"text": f"{word} {TEXT} {number}", "label": word} for word in ("yard", "ship") for number in range(3)]
+    classifier_create(tenant_id=tenant_id, name="Places", examples=examples, actor="test")
+    return JobDispatch.objects.get(tenant_id=tenant_id, status="queued").job_id
+
+
 def _old_document(tenant_id: uuid.UUID) -> None:
     job_run(_document(tenant_id))
     with tenant_scope(tenant_id):
@@ -158,6 +165,7 @@ def _old_batch(tenant_id: uuid.UUID) -> None:
 KINDS: dict[str, Callable[[uuid.UUID], uuid.UUID]] = {
     "analysis.batch_delete": _batch_delete,
     "analysis.batch_run": _batch,
+    "analysis.classifier_train": _train,
     "analysis.document_translate": _document,
     "assistant.draft_generate": _draft,
     "assistant.reply_generate": _reply,

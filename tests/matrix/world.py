@@ -14,6 +14,7 @@ from apps.analysis.batches.types import InputRow
 from apps.analysis.models import Batch
 from apps.analysis.services.batches import batch_create_from_items
 from apps.analysis.services.batches.chunks import Chunk, chunk_commit
+from apps.analysis.services.classifiers import classifier_create
 from apps.analysis.services.documents import document_create
 from apps.analysis.services.glossary import glossary_set
 from apps.analysis.services.memory import memory_add, memory_list
@@ -75,6 +76,7 @@ def world_create(name: str) -> World:
     )
     world = World(tenant_id, canary, secret, owner, inbox)
     world.ids |= {"key_id": str(key.id), "user_id": str(owner.id)}
+    _classifier(world)
     _conversation(world)
     _knowledge(world)
     _batch(world)
@@ -106,6 +108,18 @@ def _batch(world: World) -> None:
         batch.total = 1
         batch.save()
         chunk_commit(batch, Chunk(0, 0, [row], [{"language": "en", "confidence": 1.0}], [-1]))
+
+
+def _classifier(world: World) -> None:
+    examples = [
+        {"text": f"{world.canary} {word} {number}", "label": f"{world.canary} {word}"[:60]}
+        for word in ("yard", "ship")
+        for number in range(2)
+    ]
+    made = classifier_create(
+        tenant_id=world.tenant_id, name=f"{world.canary} classifier", examples=examples, actor="test"
+    )
+    world.ids["classifier_id"] = str(made.id)
 
 
 def _conversation(world: World) -> None:

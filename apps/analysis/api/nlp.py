@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict
 
 from apps.accounts.access import principal_of
 from apps.analysis.services import TASKS, nlp_run
-from apps.analysis.types import MAX_CHARS, MAX_TEXTS
+from apps.analysis.types import MAX_CHARS, MAX_TEXTS, Task
 from apps.core.errors import AppError, Invalid
 
 router = Router(tags=["nlp"])
@@ -36,9 +36,7 @@ def tasks(request: HttpRequest) -> dict[str, Any]:
     return {"items": items, "max_texts": MAX_TEXTS, "max_chars": MAX_CHARS}
 
 
-@router.post("/{task}", response=Any)
-def run(request: HttpRequest, task: str, body: NlpIn) -> Any:
-    """Run a task on `text` (one result) or `texts` (a list in order, item errors in place)."""
+def _run(request: HttpRequest, task: str, body: NlpIn) -> Any:
     principal = principal_of(request)
     principal.require("analysis:use")
     if (body.text is None) == (body.texts is None):
@@ -51,6 +49,25 @@ def run(request: HttpRequest, task: str, body: NlpIn) -> Any:
         error = results[0]["error"]
         raise _error_of(error["code"], error["message"])
     return results[0]
+
+
+def _route(task: Task) -> None:
+    """Give a task its route, with its options in the OpenAPI document."""
+
+    def run(request: HttpRequest, body: NlpIn) -> Any:
+        return _run(request, task.name, body)
+
+    router.post(
+        f"/{task.name}",
+        response=Any,
+        operation_id=f"nlp_{task.name}",
+        summary=f"Run {task.name} on `text` (one result) or `texts` (a list in order, item errors in place).",
+        openapi_extra={"x-options": task.options.model_json_schema().get("properties", {})},
+    )(run)
+
+
+for _task in TASKS.values():
+    _route(_task)
 
 
 def _error_of(code: str, message: str) -> AppError:

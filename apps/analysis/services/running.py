@@ -15,7 +15,6 @@ from apps.analysis.types import MAX_CHARS, MAX_TEXTS, Call, Options, Outcome, Ta
 from apps.core.errors import AppError, Invalid, NotFound, TooLarge
 from apps.inference.types import Priority
 
-
 _SURROGATE = re.compile(r"[\ud800-\udfff]")
 
 
