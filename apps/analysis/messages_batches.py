@@ -58,7 +58,6 @@ BATCH_MESSAGES = {
     "batch_delete": _("Delete"),
     "cancel_sure": _("Cancel this batch? What is done stays."),
     "delete_sure": _("Delete “{name}” with its texts and results? This cannot be undone."),
-    "download": _("Download"),
     "download_filtered": _("Download the rows shown"),
     "deleted_on": _("Deleted on {date}"),
     # Charts
@@ -107,7 +106,6 @@ BATCH_MESSAGES = {
     "texts_more": _("More"),
     "details": _("Result"),
     "row_n": _("row {n}"),
-    "running_note": _("The charts grow while the batch runs."),
     "try_again": _("Try again"),
     "link_copied_filters": _("Link with filters copied"),
     "copy_link": _("Copy link"),

@@ -15,8 +15,9 @@ from babel.messages.pofile import read_po
 from django.conf import settings
 from django.utils.translation.template import templatize
 
-from apps.core.management.commands.compile_catalogs import catalogue_compile
 from apps.analysis.messages import STUDIO_MESSAGES
+from apps.analysis.messages_batches import BATCH_MESSAGES
+from apps.core.management.commands.compile_catalogs import catalogue_compile
 from apps.inbox.messages import CONSOLE_MESSAGES
 from apps.inference.messages import OPERATIONS_MESSAGES
 from apps.widget.messages import FRAME_MESSAGES
@@ -66,8 +67,9 @@ def test_a_translation_keeps_its_places(text: str) -> None:
         (("static/widget/frame", "static/js/lib"), FRAME_MESSAGES),
         (("static/inbox", "static/js/lib"), CONSOLE_MESSAGES),
         (("static/operations",), OPERATIONS_MESSAGES),
+        (("static/studio/batches",), STUDIO_MESSAGES | BATCH_MESSAGES),
     ],
-    ids=["frame", "console", "operations"],
+    ids=["frame", "console", "operations", "batches"],
 )
 def test_scripts_ask_only_for_texts_of_their_catalogue(folders: tuple[str, ...], messages: dict[str, Any]) -> None:
     sources = [path.read_text() for folder in folders for path in (ROOT / folder).glob("*.js")]
