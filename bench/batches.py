@@ -233,9 +233,9 @@ def first_token_s(product: Installation, number: int) -> float:
     return took
 
 
-def chat(product: Installation, task: str, folder: Path, rounds: int) -> None:
+def chat(product: Installation, task: str, folder: Path, rounds: int, rows: int) -> None:
     """Print the time to the first token without and with a batch, in turns."""
-    path = reviews(folder / "chat.csv", 100_000)
+    path = reviews(folder / "chat.csv", rows)
     batch_id = product.start(path, task, topics=False)
     while product.get(batch_id)["status"] in {"queued", "reading"}:
         time.sleep(0.3)
@@ -266,6 +266,7 @@ def _turns(product: Installation, batch_id: str, task: str, rounds: int) -> None
             f"{name:<15} n={len(times)} median {statistics.median(times) * 1000:.0f} ms,"
             f" p90 {ordered[int(len(ordered) * 0.9)] * 1000:.0f} ms"
         )
+    assert min(rates) > 0, "the batch has ended: give it more rows"
     print(
         f"{task}: {statistics.median(beside) / statistics.median(alone):.2f}x, batch {statistics.median(rates):.0f} rows/s"
     )
@@ -298,7 +299,7 @@ def main() -> int:
         elif options.what == "board":
             board(product, int(options.rows or 1_000_000))
         else:
-            chat(product, options.task, Path(name), options.rounds)
+            chat(product, options.task, Path(name), options.rounds, int(options.rows or 400_000))
     return 0
 
 

@@ -106,6 +106,7 @@ def test_every_reference_in_a_body_is_known_here() -> None:
 
 def test_every_reference_in_a_query_is_known_here() -> None:
     plain = {"collection", "cursor", "limit", "q", "k", "status", "handler", "label", "after_seq"}
+    plain |= {"mood", "language", "intent"}
     plain |= {"format", "source", "topic", "since", "until", "purge", "target"}
     found = {(str(operation), name) for operation in OPERATIONS for name in operation.query_parameters}
     assert {(operation, name) for operation, name in found if name not in plain} == QUERY_REFERENCES
@@ -331,7 +332,7 @@ def test_a_foreign_id_in_a_page_looks_missing(path: str, a: World, b: World) -> 
     client = Client(headers={"Host": "127.0.0.1"})
     client.force_login(a.owner)
     results = []
-    for ids in (b.ids, {"source_id": str(uuid.uuid4())}):
+    for ids in (b.ids, {name: str(uuid.uuid4()) for name in b.ids}):
         response = client.post(_page(path, ids))
         results.append((response.status_code, [str(m) for m in client.get("/knowledge/").context["messages"]]))
     assert results[0] == results[1]

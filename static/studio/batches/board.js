@@ -34,7 +34,8 @@ export class Board {
 
   go(href) {
     history.pushState(null, "", href);
-    this.load().then(() => this.part("texts").scrollIntoView({ block: "nearest" }));
+    const chosen = Object.keys(filterRead()).length > 0;
+    this.load().then(() => chosen && this.part("texts").scrollIntoView({ block: "start" }));
   }
 
   /** The address with a filter set, or taken away where it is set already. */

@@ -85,9 +85,9 @@ def batch_start(
     """
     with tenant_scope(tenant_id):
         batch = access_batch_by_id(tenant_id, batch_id, lock=True)
-        options_parse(task_get(task), options)
         if batch.status != Batch.Status.DRAFT:
             raise Conflict("The batch was started before.", code="batch_started")
+        options_parse(task_get(task), options)
         batch.columns["chosen"] = _chosen(batch.columns, columns, has_header)
         batch.columns["has_header"] = has_header
         batch.task, batch.options, batch.wants_topics = task, dict(options), topics

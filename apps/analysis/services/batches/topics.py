@@ -36,6 +36,7 @@ _RUN = re.compile(rf"[{_CJK}]+|[^\W\d_{_CJK}]{{3,}}")
 _CJK_START = re.compile(rf"[{_CJK}]")
 _STOP_TEXT = """
 just don didn doesn isn wasn won really got get also would one like
+der die das und ist nicht ein eine einen mit für auf den dem des sich sehr war wurde haben hat kam von zu auch noch
 que para com não uma por mais como mas dos das ele ela isso está foi muito sem pelo pela
 一个 没有 我们 你们 他们 这个 那个 什么 可以 就是 还是 因为 所以 但是 非常
 """
