@@ -9,6 +9,8 @@ import { tables } from "./tables.js";
 import { duration } from "./words.js";
 
 const TABS = ["figures", "json", "curl"];
+// Above an answer that stands far down in its text.
+const MARGIN_PX = 60;
 let ids = 0;
 
 export class ResultView {
@@ -62,6 +64,8 @@ export class ResultView {
       h("div", { class: "result__head" }, h("span", { class: "badge", title: t("model") }, icon("layers"), h("span", { class: "truncate" }, result.model || "–")), h("span", { class: "badge badge--outline", title: t("round_trip") }, icon("clock"), duration(ms)), this.stale),
       h("div", { class: "result__picture" }, picture(task, result, text, options)),
       this.compact ? h("details", { class: "result__more" }, h("summary", null, icon("chevron-right", "icon--sm"), t("figures")), h("div", { class: "result__panel" }, tables(task, result, text))) : this.details());
+    const found = this.root.querySelector(".span--answer");
+    if (found) found.closest(".marked").scrollTop = found.offsetTop - found.closest(".marked").offsetTop - MARGIN_PX;
   }
 
   /** Says that what is shown was made from another text or other options. */
