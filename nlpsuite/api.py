@@ -23,6 +23,7 @@ from apps.accounts.access import ACTIVE_ORGANIZATION, access_principal_by_api_ke
 from apps.accounts.api import router as accounts_router
 from apps.accounts.types import Principal
 from apps.analysis.api import analysis_router, jobs_router, nlp_router
+from apps.analysis.api import conversations_router as conversations_meaning_router
 from apps.assistant.api import router as assistant_router
 from apps.conversations.api import router as conversations_router
 from apps.core.errors import AppError, Forbidden, Invalid, NotFound, Unauthenticated, Unavailable
@@ -82,6 +83,8 @@ api = NinjaAPI(
 )
 api.add_router("/accounts", accounts_router)
 api.add_router("/knowledge", knowledge_router)
+# Before the other: "search" is not the id of a conversation.
+api.add_router("/conversations", conversations_meaning_router)
 api.add_router("/conversations", conversations_router)
 api.add_router("/assistant", assistant_router)
 api.add_router("/nlp", nlp_router)

@@ -2,11 +2,37 @@
 
 from __future__ import annotations
 
+import uuid
+
+from apps.analysis.services.annotations import ANNOTATE, annotation_start, message_annotate_run
 from apps.analysis.services.batches import DELETE, RUN, batch_delete_run, batch_job_ended, batch_run
 from apps.analysis.services.classifiers import TRAIN, classifier_train, classifier_train_ended
+from apps.analysis.services.conversation_summaries import SUMMARIZE, conversation_summarize_run, summary_start
 from apps.analysis.services.documents import TRANSLATE, document_job_ended, document_translate
+from apps.events.services import on
+from apps.events.types import EventRecord
 from apps.jobs.services import job_end_hook, job_handler
 
+
+@on("message.created")
+def message_created(event: EventRecord) -> None:
+    """Each message is read for language, sentiment and intent by a job; what the system notes is ours already."""
+    if event.data["role"] != "system":
+        annotation_start(tenant_id=event.tenant_id, message_id=uuid.UUID(event.data["message_id"]))
+
+
+@on("conversation.updated")
+def conversation_updated(event: EventRecord) -> None:
+    """Who takes a conversation over, and who looks it up later, finds a summary."""
+    changed = event.data.get("changed", {})
+    if changed.get("status") == "resolved":
+        summary_start(tenant_id=event.tenant_id, conversation_id=event.subject_id, reason="resolve")
+    elif changed.get("handler") == "person":
+        summary_start(tenant_id=event.tenant_id, conversation_id=event.subject_id, reason="handoff")
+
+
+job_handler(ANNOTATE)(message_annotate_run)
+job_handler(SUMMARIZE)(conversation_summarize_run)
 job_handler(TRAIN)(classifier_train)
 job_end_hook(TRAIN)(classifier_train_ended)
 job_handler(RUN)(batch_run)

@@ -12,6 +12,7 @@ from apps.conversations.access import access_conversation_by_id
 from apps.conversations.schemas import ConversationIn, ConversationPatch, InboxIn, InboxPatch, MessageIn
 from apps.conversations.selectors import conversations_list, inboxes_list, messages_after
 from apps.conversations.services import (
+    clean_text,
     conversation_create,
     conversation_seen,
     conversation_update,
@@ -20,6 +21,7 @@ from apps.conversations.services import (
     inbox_update,
     message_post,
 )
+from apps.conversations.types import MOODS
 from apps.core.errors import Invalid, NotFound
 from apps.core.ids import parse_id
 from apps.core.pagination import page_limit
@@ -52,17 +54,25 @@ def conversation_page(
     handler: str = "",
     assignee: str = "",
     label: str = "",
+    mood: str = "",
+    language: str = "",
+    intent: str = "",
     q: str = "",
     cursor: str = "",
     limit: int = 50,
 ) -> dict[str, Any]:
-    """Conversations with at least one message, last changed first. `assignee` is a member's id, "me" or "none"."""
+    """Conversations with at least one message, last changed first. `assignee` is a member's id, "me" or "none".
+
+    `mood` (negative, neutral, positive), `language` (ISO 639-1) and `intent` are those of the contact's messages.
+    """
     principal = principal_of(request)
     principal.require("conversations:read")
     if status and status not in {"open", "pending", "resolved"}:
         raise Invalid("status is open, pending or resolved.", code="status_invalid")
     if handler and handler not in {"bot", "person"}:
         raise Invalid("handler is bot or person.", code="handler_invalid")
+    if mood and mood not in MOODS:
+        raise Invalid("mood is negative, neutral or positive.", code="mood_invalid")
     who: Any = principal.id if assignee == "me" else assignee
     if assignee not in {"", "me", "none"}:
         who = parse_id(assignee)
@@ -74,11 +84,19 @@ def conversation_page(
         handler=handler,
         assignee=who,
         label=label,
+        mood=mood,
+        language=_plain(language),
+        intent=_plain(intent),
         q=q.replace("\x00", "")[:200],
         cursor=cursor,
         limit=limit,
     )
     return {"items": [item.as_dict() for item in items], "next_cursor": following}
+
+
+def _plain(text: str) -> str:
+    """Return what the database takes as a text."""
+    return text.replace("\x00", "")[:60]
 
 
 @router.get("/inboxes")
@@ -157,7 +175,10 @@ def conversation_change(request: HttpRequest, conversation_id: str, body: Conver
 @router.post("/{conversation_id}/messages", response={201: dict})
 @idempotent
 def message_add(request: HttpRequest, conversation_id: str, body: MessageIn) -> tuple[int, dict[str, Any]]:
-    """Post a message as the contact (the bot answers it) or as an agent (private: a note)."""
+    """Post a message as the contact (the bot answers it) or as an agent (private: a note).
+
+    `original`: what the agent wrote, when `text` is its translation for the visitor; kept beside it for staff.
+    """
     principal = principal_of(request)
     principal.require("conversations:write")
     found = access_conversation_by_id(principal.tenant_id, conversation_id)
@@ -174,9 +195,18 @@ def message_add(request: HttpRequest, conversation_id: str, body: MessageIn) -> 
         private=body.private,
         client_id=client_id,
         author_id=principal.id if body.role == "agent" and principal.kind == "user" else None,
+        original=_original(body),
         actor=principal.actor,
     )
     return 201, posted.message.as_dict(staff=True)
+
+
+def _original(body: MessageIn) -> tuple[str, str]:
+    if body.original is None:
+        return "", ""
+    if body.role != "agent" or body.private:
+        raise Invalid("Only an agent's public message can be a translation.", code="original_invalid")
+    return clean_text(body.original.text), body.original.language
 
 
 @router.get("/{conversation_id}/messages")

@@ -70,6 +70,7 @@ class Conversation(TenantModel):
 
     `last_seq` is the seq of the newest message, `last_public_seq` of the newest that the visitor sees; both move under
     the row's lock. `handler` says who answers: while it is "bot" every contact message gets a run of the bot.
+    `mood`, `language` and `intents` (newest first) come from what the contact wrote, after the fact; "" until known.
     """
 
     class Status(models.TextChoices):
@@ -80,6 +81,11 @@ class Conversation(TenantModel):
     class Handler(models.TextChoices):
         BOT = "bot"
         PERSON = "person"
+
+    class Mood(models.TextChoices):
+        NEGATIVE = "negative"
+        NEUTRAL = "neutral"
+        POSITIVE = "positive"
 
     inbox = models.ForeignKey(Inbox, on_delete=models.CASCADE, db_constraint=False)
     contact = models.ForeignKey(Contact, on_delete=models.CASCADE, db_constraint=False, related_name="conversations")
@@ -98,6 +104,10 @@ class Conversation(TenantModel):
     waiting_since = models.DateTimeField(null=True)
     csat_value = models.PositiveSmallIntegerField(null=True)
     csat_comment = models.CharField(max_length=1000, blank=True)
+    mood = models.CharField(max_length=8, choices=Mood.choices, blank=True, default="", db_default="")
+    mood_score = models.FloatField(null=True)
+    language = models.CharField(max_length=8, blank=True, default="", db_default="")
+    intents = ArrayField(models.CharField(max_length=60), default=list, db_default=[], blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField()
 
@@ -110,7 +120,11 @@ class Conversation(TenantModel):
 
 
 class Message(TenantModel):
-    """One message; `seq` is dense per conversation, notes and system messages included."""
+    """One message; `seq` is dense per conversation, notes and system messages included.
+
+    `text` is what the visitor reads. `original_text` is what the agent wrote when that was in another language, and
+    `translations` ({language: text}) are for staff. `language`, `sentiment` and `intent` are "" until known.
+    """
 
     class Role(models.TextChoices):
         CONTACT = "contact"
@@ -131,6 +145,13 @@ class Message(TenantModel):
     client_id = models.UUIDField(null=True)
     reply_id = models.UUIDField(null=True)
     author = models.ForeignKey("accounts.User", on_delete=models.SET_NULL, null=True)
+    language = models.CharField(max_length=8, blank=True, default="", db_default="")
+    sentiment = models.CharField(max_length=8, blank=True, default="", db_default="")
+    sentiment_score = models.FloatField(null=True)
+    intent = models.CharField(max_length=60, blank=True, default="", db_default="")
+    original_text = models.TextField(blank=True, default="", db_default="")
+    original_language = models.CharField(max_length=8, blank=True, default="", db_default="")
+    translations = models.JSONField(default=dict, db_default={}, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta(TenantModel.Meta):

@@ -57,8 +57,16 @@ class InboxPatch(Schema):
     collections: Annotated[list[Slug], Field(max_length=20)] | None = None
 
 
+class OriginalIn(Schema):
+    """What an agent wrote, before it was translated for the visitor."""
+
+    text: str
+    language: str = Field(pattern=r"^[a-z]{2,3}(-[A-Za-z0-9]{2,4})?$", max_length=8)
+
+
 class MessageIn(Schema):
     text: str
     role: Literal["contact", "agent"]
     private: bool = False
     client_id: str | None = None
+    original: OriginalIn | None = None

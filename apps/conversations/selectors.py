@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from django.db.models import Q
 
 from apps.accounts.selectors import member_names
 from apps.conversations.models import Conversation, Draft, Inbox, Message
 from apps.conversations.types import (
+    Annotation,
     ContactInfo,
     ConversationInfo,
     DraftInfo,
@@ -69,6 +70,9 @@ def message_info(row: Message, author: Person | None = None) -> MessageInfo:
         row.reply_id,
         author,
         row.created_at,
+        Annotation(row.language, row.sentiment, row.sentiment_score, row.intent, row.translations),
+        row.original_text,
+        row.original_language,
     )
 
 
@@ -112,6 +116,12 @@ def answered_seq(*, tenant_id: uuid.UUID, conversation_id: uuid.UUID) -> int:
         return sent.order_by("-seq").values_list("seq", flat=True).first() or 0
 
 
+def messages_by_ids(*, tenant_id: uuid.UUID, ids: Collection[uuid.UUID]) -> list[MessageInfo]:
+    """Return those of at most 100 messages that there are, in no order and without the names of authors."""
+    with tenant_scope(tenant_id):
+        return [message_info(row) for row in Message.objects.filter(id__in=list(ids)[:100])]
+
+
 def message_get(*, tenant_id: uuid.UUID, message_id: uuid.UUID) -> MessageInfo:
     """Return one message. Raises NotFound."""
     with tenant_scope(tenant_id):
@@ -144,6 +154,10 @@ def conversation_info(row: Conversation, assignee_name: str = "") -> Conversatio
         locale=row.locale,
         created_at=row.created_at,
         updated_at=row.updated_at,
+        mood=row.mood,
+        mood_score=row.mood_score,
+        language=row.language,
+        intents=tuple(row.intents),
     )
 
 
@@ -162,6 +176,13 @@ def conversation_get(*, tenant_id: uuid.UUID, conversation_id: uuid.UUID) -> Con
         return _with_assignees(tenant_id, [row])[0]
 
 
+def conversations_by_ids(*, tenant_id: uuid.UUID, ids: Collection[uuid.UUID]) -> list[ConversationInfo]:
+    """Return those of at most 100 conversations that there are, in no order."""
+    with tenant_scope(tenant_id):
+        rows = list(Conversation.objects.select_related("contact").filter(id__in=list(ids)[:100]))
+        return _with_assignees(tenant_id, rows)
+
+
 def conversations_list(
     *,
     tenant_id: uuid.UUID,
@@ -169,6 +190,9 @@ def conversations_list(
     handler: str = "",
     assignee: uuid.UUID | str | None = None,
     label: str = "",
+    mood: str = "",
+    language: str = "",
+    intent: str = "",
     q: str = "",
     cursor: str = "",
     limit: int = 50,
@@ -187,6 +211,12 @@ def conversations_list(
             rows = rows.filter(assignee_id=uuid.UUID(str(assignee)))
         if label:
             rows = rows.filter(labels__contains=[label])
+        if mood:
+            rows = rows.filter(mood=mood)
+        if language:
+            rows = rows.filter(language=language)
+        if intent:
+            rows = rows.filter(intents__contains=[intent])
         if q:
             said = Message.objects.filter(text__icontains=q).values("conversation_id")
             rows = rows.filter(Q(contact__name__icontains=q) | Q(contact__email__icontains=q) | Q(id__in=said))

@@ -8,6 +8,21 @@ from datetime import datetime
 from typing import Any
 
 MAX_TEXT = 10_000
+MOODS = ("negative", "neutral", "positive")
+
+
+@dataclass(frozen=True, slots=True)
+class Annotation:
+    """What was found out about a message after it was written; "" and None where it could not be.
+
+    `translations` are added to those that the message has.
+    """
+
+    language: str = ""
+    sentiment: str = ""
+    sentiment_score: float | None = None
+    intent: str = ""
+    translations: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +97,9 @@ class MessageInfo:
     reply_id: uuid.UUID | None
     author: Person | None
     created_at: datetime
+    annotation: Annotation = field(default_factory=Annotation)
+    original_text: str = ""
+    original_language: str = ""
 
     def prev_seq(self, *, staff: bool) -> int:
         """Return the seq before this one for the viewer."""
@@ -104,7 +122,22 @@ class MessageInfo:
         if staff:
             body["private"] = self.private
             body["reply_id"] = str(self.reply_id) if self.reply_id else None
+            body |= self._found()
         return body
+
+    def _found(self) -> dict[str, Any]:
+        """What only staff are told: annotations, and the text as the agent wrote it."""
+        found, original = self.annotation, None
+        if self.original_text:
+            original = {"text": self.original_text, "language": self.original_language}
+        sentiment = {"label": found.sentiment, "score": found.sentiment_score} if found.sentiment else None
+        return {
+            "language": found.language or None,
+            "sentiment": sentiment,
+            "intent": found.intent or None,
+            "original": original,
+            "translations": found.translations,
+        }
 
 
 def _visitor_author(author: Person | None) -> dict[str, Any] | None:
@@ -132,8 +165,13 @@ class ConversationInfo:
     locale: str
     created_at: datetime
     updated_at: datetime
+    mood: str = ""
+    mood_score: float | None = None
+    language: str = ""
+    intents: tuple[str, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
+        """Return the JSON form, for staff and programs with a key: visitors are not told of it."""
         last = None
         if self.last_message_at:
             last = {"text": self.last_text, "role": self.last_role, "created_at": isoformat(self.last_message_at)}
@@ -146,6 +184,10 @@ class ConversationInfo:
             "assignee": self.assignee.as_dict() if self.assignee else None,
             "subject": self.subject,
             "labels": list(self.labels),
+            "suggested_labels": [intent for intent in self.intents if intent not in self.labels],
+            "mood": {"label": self.mood, "score": self.mood_score} if self.mood else None,
+            "language": self.language or None,
+            "intents": list(self.intents),
             "last_message": last,
             "last_seq": self.last_seq,
             "unread": self.unread,

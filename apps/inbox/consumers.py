@@ -21,7 +21,7 @@ from apps.accounts.types import Principal
 from apps.assistant.selectors import reply_active
 from apps.assistant.services import draft_cancel, replies_settle, reply_resume
 from apps.conversations.access import access_conversation_by_id
-from apps.conversations.selectors import conversation_get, draft_get
+from apps.conversations.selectors import conversation_get, draft_get, message_get
 from apps.conversations.services import ConversationFeed, conversation_seen, draft_create, draft_decide
 from apps.core.errors import Conflict, Forbidden, Invalid, NotFound, Unauthenticated
 from apps.core.ids import parse_id
@@ -294,6 +294,8 @@ class StaffConsumer(FrameConsumer):
             return
         if feed is not None:
             feed.on_hint(message)
+        if feed is not None and message.get("annotated"):
+            self.spawn(self._annotated(parsed, message["annotated"]))
         if message.get("event") and (self.queue or feed is not None):
             self.spawn(self._row(parsed))
 
@@ -305,6 +307,19 @@ class StaffConsumer(FrameConsumer):
             return
         if row.last_seq:
             self.push({"type": "conversation", "conversation": row.as_dict()})
+
+    async def _annotated(self, conversation_id: uuid.UUID, message_id: str) -> None:
+        """Send a message again, with what was found out about it."""
+        try:
+            found = await in_thread(message_get)(
+                tenant_id=self.principal.tenant_id, message_id=uuid.UUID(str(message_id))
+            )
+        except NotFound:
+            return
+        feed = self.feeds.get(conversation_id)
+        if feed is not None and found.seq <= feed.seq:
+            frame = {"type": "message.annotated", "conversation_id": str(conversation_id)}
+            self.push({**frame, "message": found.as_dict(staff=True)})
 
     async def _poll(self) -> None:
         while True:

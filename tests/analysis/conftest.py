@@ -10,6 +10,7 @@ from apps.inference.catalogue import catalogue_load
 from apps.inference.engine.host import EngineHost
 from apps.inference.engine.types import EngineConfig
 from apps.inference.services import local
+from tests.conversations.conftest import talk, talk_of  # noqa: F401  (fixtures)
 
 
 @pytest.fixture(scope="package")

@@ -12,6 +12,7 @@ from nlpsuite.api import api
 SCHEMA = api.get_openapi_schema(path_prefix="/api/v1/")
 # Fields that are a string by type but mean something narrower.
 SAMPLES = {
+    "original": None,
     "scopes": ["conversations:read"],
     "role": "agent",
     "labels": ["x"],

@@ -17,8 +17,10 @@ from django.core.files.storage import default_storage
 from django.core.files.uploadedfile import SimpleUploadedFile
 
 from apps.analysis.models import Batch, TranslatedDocument
+from apps.analysis.services.annotations import annotation_start
 from apps.analysis.services.batches import batch_create_from_items, batch_delete, batches_prune
 from apps.analysis.services.classifiers import classifier_create
+from apps.analysis.services.conversation_summaries import summary_start
 from apps.analysis.services.documents import document_create, documents_prune
 from apps.assistant.services import draft_start, reply_start
 from apps.conversations.services import conversation_create, draft_create, inbox_create, message_post
@@ -162,11 +164,28 @@ def _old_batch(tenant_id: uuid.UUID) -> None:
         Batch.objects.update(finished_at=now() - timedelta(days=365))
 
 
+def _annotation(tenant_id: uuid.UUID) -> uuid.UUID:
+    conversation_id = conversation_create(tenant_id=tenant_id, contact={}).id
+    posted = message_post(tenant_id=tenant_id, conversation_id=conversation_id, role="contact", text="When do they go?")
+    return annotation_start(tenant_id=tenant_id, message_id=posted.message.id)
+
+
+def _summary(tenant_id: uuid.UUID) -> uuid.UUID:
+    conversation_id = conversation_create(tenant_id=tenant_id, contact={}).id
+    for role in ("contact", "bot", "contact", "agent"):
+        message_post(tenant_id=tenant_id, conversation_id=conversation_id, role=role, text=f"{TEXT} So says {role}.")
+    job_id = summary_start(tenant_id=tenant_id, conversation_id=conversation_id, reason="resolve")
+    assert job_id is not None
+    return job_id
+
+
 KINDS: dict[str, Callable[[uuid.UUID], uuid.UUID]] = {
     "analysis.batch_delete": _batch_delete,
     "analysis.batch_run": _batch,
     "analysis.classifier_train": _train,
     "analysis.document_translate": _document,
+    "analysis.conversation_summarize": _summary,
+    "analysis.message_annotate": _annotation,
     "assistant.draft_generate": _draft,
     "assistant.reply_generate": _reply,
     "knowledge.files_delete": _files_delete,

@@ -11,7 +11,7 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 
 from apps.accounts.services import api_key_create, member_create
 from apps.analysis.batches.types import InputRow
-from apps.analysis.models import Batch
+from apps.analysis.models import Batch, MessageVector
 from apps.analysis.services.batches import batch_create_from_items
 from apps.analysis.services.batches.chunks import Chunk, chunk_commit
 from apps.analysis.services.classifiers import classifier_create
@@ -26,9 +26,11 @@ from apps.conversations.services import (
     draft_create,
     draft_finish,
     inbox_create,
+    message_annotate,
     message_post,
     rating_set,
 )
+from apps.conversations.types import Annotation
 from apps.core.clock import now
 from apps.core.tenancy import tenant_scope
 from apps.jobs.services import job_enqueue
@@ -129,7 +131,13 @@ def _conversation(world: World) -> None:
     )
     conversation_id = made.id
     post: dict[str, Any] = {"tenant_id": tenant_id, "conversation_id": conversation_id}
-    message_post(**post, role="contact", text=f"{canary} When do {SUBJECT}?")
+    asked = message_post(**post, role="contact", text=f"{canary} When do {SUBJECT}?").message
+    found = Annotation("en", "neutral", 0.1, canary, {"pt": canary})
+    message_annotate(tenant_id=tenant_id, message_id=asked.id, annotation=found)
+    with tenant_scope(tenant_id):
+        MessageVector.objects.create(
+            message_id=asked.id, conversation_id=conversation_id, embedding=vector_of(asked.text)
+        )
     with tenant_scope(tenant_id):
         reply = Reply.objects.create(
             conversation_id=conversation_id, status="done", covers_from_seq=1, covers_to_seq=1, why={"query": canary}

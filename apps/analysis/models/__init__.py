@@ -1,7 +1,8 @@
-"""Classifiers, glossaries, approved translations and translated documents of an organisation; its batches."""
+"""Classifiers, glossaries, approved translations and translated documents of an organisation; batches; message vectors."""
 
 from apps.analysis.models.batches import Batch, BatchCell, BatchRow
 from apps.analysis.models.classifiers import Classifier, ClassifierExample, ClassifierVersion
+from apps.analysis.models.conversations import MessageVector
 from apps.analysis.models.translation import GlossaryEntry, MemoryUnit, TranslatedDocument
 
 __all__ = [
@@ -13,5 +14,6 @@ __all__ = [
     "ClassifierVersion",
     "GlossaryEntry",
     "MemoryUnit",
+    "MessageVector",
     "TranslatedDocument",
 ]

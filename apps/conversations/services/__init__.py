@@ -1,5 +1,6 @@
 """Writes on inboxes, visitors, conversations, messages, drafts and ratings."""
 
+from apps.conversations.services.annotations import message_annotate, messages_translated
 from apps.conversations.services.conversations import (
     conversation_create,
     conversation_handoff,
@@ -30,7 +31,9 @@ __all__ = [
     "inbox_create",
     "inbox_identity_secret_renew",
     "inbox_update",
+    "message_annotate",
     "message_post",
+    "messages_translated",
     "rating_set",
     "visitor_token_issue",
 ]

@@ -56,9 +56,12 @@ def message_post(
     decision: str = "",
     reply_id: uuid.UUID | None = None,
     new: NewConversation | None = None,
+    original: tuple[str, str] = ("", ""),
     actor: str = "",
 ) -> Posted:
     """Write a message and return it with its seq; the seq is dense, given under the conversation's lock.
+
+    `original` is text and language of what the author wrote, when `text` is a translation of it.
 
     Effects: `message.created` (and `conversation.created` for a first message). A contact's message reopens a resolved
     conversation; an agent's public one takes it from the bot.
@@ -90,6 +93,8 @@ def message_post(
             client_id=client_id,
             reply_id=reply_id,
             author_id=author_id,
+            original_text=original[0],
+            original_language=original[1],
         )
         row.save(force_insert=True)
         _advance(conversation, row)
@@ -179,6 +184,9 @@ def _advance(conversation: Conversation, message: Message) -> None:
         conversation.last_role = message.role
         conversation.last_message_at = at
         changed += ["last_public_seq", "last_text", "last_role", "last_message_at"]
+    if message.role == Message.Role.SYSTEM and conversation.staff_seen_seq == message.seq - 1:
+        conversation.staff_seen_seq = message.seq  # a note of the system alone makes nothing unread
+        changed.append("staff_seen_seq")
     if message.role == Message.Role.CONTACT:
         changed += _on_contact(conversation)
     elif message.role == Message.Role.AGENT:

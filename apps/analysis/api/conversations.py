@@ -1,0 +1,45 @@
+"""Routes below /api/v1/conversations that need the language tasks: search by meaning, translations."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.http import HttpRequest
+from ninja import Router, Schema
+from pydantic import ConfigDict, Field
+
+from apps.accounts.access import principal_of
+from apps.analysis.selectors.meaning import conversations_meaning
+from apps.analysis.services.conversation_translate import conversation_translate
+from apps.analysis.services.translate import Language
+from apps.conversations.access import access_conversation_by_id
+
+router = Router(tags=["conversations"])
+
+
+class TranslationsIn(Schema):
+    model_config = ConfigDict(extra="forbid")
+
+    target: Language
+    before_seq: int = Field(0, ge=0, lt=2**31)
+
+
+@router.get("/search")
+def conversation_search(request: HttpRequest, q: str = "", limit: int = 20) -> dict[str, Any]:
+    """Conversations by meaning, nearest first; `match` is the message that is nearest to `q`."""
+    principal = principal_of(request)
+    principal.require("conversations:read")
+    found = conversations_meaning(tenant_id=principal.tenant_id, q=q, limit=limit)
+    return {"items": [one.as_dict() for one in found], "next_cursor": None}
+
+
+@router.post("/{conversation_id}/translations")
+def conversation_translations(request: HttpRequest, conversation_id: str, body: TranslationsIn) -> dict[str, Any]:
+    """The last 50 messages in the language that an agent reads; they are kept beside the messages."""
+    principal = principal_of(request)
+    principal.require("conversations:write")
+    found = access_conversation_by_id(principal.tenant_id, conversation_id)
+    items = conversation_translate(
+        tenant_id=principal.tenant_id, conversation_id=found.id, target=body.target, before_seq=body.before_seq
+    )
+    return {"items": items}

@@ -1,0 +1,125 @@
+"""What messages of conversations are found to be, after they were written: language, sentiment, intent, meaning.
+
+Job `analysis.message_annotate`, one for each message. The models of these tasks read English; a message in a language
+that can be translated is read in its translation, which is kept for the team. What cannot be read stays without.
+"""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass
+from typing import Any
+
+from apps.analysis.models import MessageVector
+from apps.analysis.services.heads import vectors_of
+from apps.analysis.services.language import language_among, language_of
+from apps.analysis.services.running import nlp_run
+from apps.analysis.services.translate import SURE
+from apps.analysis.services.translation_pairs import language_base, sources_for
+from apps.analysis.types import Call
+from apps.conversations.selectors import conversation_get, message_get
+from apps.conversations.services import message_annotate
+from apps.conversations.types import Annotation, MessageInfo
+from apps.core.errors import NotFound
+from apps.inference.types import Priority
+from apps.jobs.services import JobContext, job_enqueue
+
+ANNOTATE = "analysis.message_annotate"
+# The language that the models of sentiment, intents and search by meaning read.
+READING = "en"
+# An intent that is less likely than this among the twelve is none: small talk stays below it, and has none.
+_INTENT_SURE = 0.5
+_DEADLINE_S = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """A message as the models read it: `text` is None when they cannot."""
+
+    language: str
+    text: str | None
+    translated: bool
+
+
+def annotation_start(*, tenant_id: uuid.UUID, message_id: uuid.UUID) -> uuid.UUID:
+    """Enqueue the job for a message, in the caller's transaction; a second call returns the first one's id."""
+    return job_enqueue(
+        tenant_id=tenant_id,
+        kind=ANNOTATE,
+        payload={"message_id": str(message_id)},
+        unique_key=str(message_id),
+    )
+
+
+def message_annotate_run(ctx: JobContext) -> None:
+    """Job handler: read the message, write what was found, and where it lies among others. A deleted one is left."""
+    try:
+        message = message_get(tenant_id=ctx.tenant_id, message_id=uuid.UUID(ctx.payload["message_id"]))
+        conversation = conversation_get(tenant_id=ctx.tenant_id, conversation_id=message.conversation_id)
+    except NotFound:
+        return
+    hint = conversation.language or conversation.locale
+    read = text_read(tenant_id=ctx.tenant_id, text=message.text, hint=hint)
+    ctx.check()
+    annotation = _annotation(ctx.tenant_id, message, read)
+    call = Call(ctx.tenant_id, "batch")
+    vector = vectors_of(call, [read.text or message.text])[0]
+    with ctx.finishing():
+        message_annotate(tenant_id=ctx.tenant_id, message_id=message.id, annotation=annotation)
+        MessageVector.objects.update_or_create(
+            message_id=message.id, defaults={"conversation_id": message.conversation_id, "embedding": vector}
+        )
+
+
+def text_read(*, tenant_id: uuid.UUID, text: str, hint: str = "", priority: Priority = "batch") -> _Read:
+    """Return the language of a text and its form in English, where it is or can be had; `hint`: a likely language."""
+    language = _language(text, hint)
+    if language in {"", READING}:
+        return _Read(language, text, False)
+    options = {"source": language, "target": READING}
+    if language not in (sources_for(READING) or [language]):
+        return _Read(language, None, False)
+    found = _one(tenant_id, "translate", text, options, priority)
+    return _Read(language, found["text"], True) if found else _Read(language, None, False)
+
+
+def _language(text: str, hint: str) -> str:
+    """Return the language of a text, "" without a letter. A short text often looks like a language that it is not:
+    where that is unsure, the likeliest counts of those that can be translated, and `hint` where that is unsure too."""
+    code, probability = language_of(text)
+    if code == "und":
+        return ""
+    known, expected = sources_for(READING), language_base(hint) if hint else READING
+    if probability >= SURE or known is None:
+        return code
+    code, share = language_among(text, {*known, READING, expected})
+    return code if share >= SURE else expected
+
+
+def _annotation(tenant_id: uuid.UUID, message: MessageInfo, read: _Read) -> Annotation:
+    if read.text is None:
+        return Annotation(language=read.language)
+    sentiment = _one(tenant_id, "sentiment", read.text)
+    intent = _intent(tenant_id, read.text) if message.role == "contact" else ""
+    translations = {READING: read.text} if read.translated else {}
+    if sentiment is None:
+        return Annotation(language=read.language, intent=intent, translations=translations)
+    return Annotation(read.language, sentiment["label"], sentiment["score"], intent, translations)
+
+
+def _intent(tenant_id: uuid.UUID, text: str) -> str:
+    """Return the likeliest intent of support, or "" when none is likely. Only what a contact writes has one."""
+    found = _one(tenant_id, "classify", text)
+    if found is None or found["scores"][found["label"]] < _INTENT_SURE:
+        return ""
+    return str(found["label"])
+
+
+def _one(
+    tenant_id: uuid.UUID, task: str, text: str, options: dict[str, Any] | None = None, priority: Priority = "batch"
+) -> dict[str, Any] | None:
+    """Return a task's result for one text, or None where it refuses this text."""
+    found = nlp_run(
+        tenant_id=tenant_id, task=task, texts=[text], options=options, priority=priority, deadline_s=_DEADLINE_S
+    )[0]
+    return None if "error" in found else found
