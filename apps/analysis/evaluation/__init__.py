@@ -1,1 +1,26 @@
 """How well the tasks do, on data that anybody can fetch, beside simple baselines."""
+
+from __future__ import annotations
+
+from apps.analysis.evaluation.labels import (
+    intents_evaluate,
+    language_evaluate,
+    moderation_evaluate,
+    sentiment_evaluate,
+)
+from apps.analysis.evaluation.report import Evaluate, Report
+from apps.analysis.evaluation.spans import answers_evaluate, entities_evaluate, redaction_evaluate
+from apps.analysis.evaluation.summaries import summaries_evaluate
+
+EVALUATIONS: dict[str, Evaluate] = {
+    "sentiment": sentiment_evaluate,
+    "classify": intents_evaluate,
+    "entities": entities_evaluate,
+    "redact": redaction_evaluate,
+    "summarize": summaries_evaluate,
+    "answer": answers_evaluate,
+    "moderate": moderation_evaluate,
+    "language": language_evaluate,
+}
+
+__all__ = ["EVALUATIONS", "Evaluate", "Report"]

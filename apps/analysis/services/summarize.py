@@ -21,7 +21,7 @@ from apps.inference.services import default_model
 from apps.inference.types import ChatMessage, GenerateRequest
 
 EXTRACTIVE = "textrank"
-_LENGTHS = {"short": 1, "medium": 3, "long": 6}
+_LENGTHS = {"headline": 1, "short": 1, "medium": 3, "long": 6}
 # What the default chat model summarises in one go; more is read in sections, and their summaries once more.
 _SECTION_CHARS = 2_400
 _MAX_ROUNDS = 4
@@ -31,6 +31,20 @@ _STEPS = 30
 # A sentence that says what a chosen one says is left out.
 _SAME = 0.8
 _LEAD = 0.25
+_LEAD_OF_HEADLINE = 0.75
+_HEADLINE_WORDS = 12
+# "This package provides a", "Foo is the": what stands before the thing itself.
+_OPENING = re.compile(
+    r"^(?:(?:this|the|our)\s)?(?:[\w.+-]+\s){1,5}?"
+    r"(?:is|are|was|were|provides?|contains?|includes?|offers?|implements?)\s(?:(?:an?|the)\s)?(?=\w)",
+    re.IGNORECASE,
+)
+# Where the main thing has been said.
+_TAIL = re.compile(
+    r"\s*(?:,|;|:|\(|\s[-–—]\s|\b(?:which|that|who|whose|where|when|while|because|so that|in order to|such as|including"
+    r"|and (?:is|are|can|it|provides?|includes?))\b).*$",
+    re.IGNORECASE | re.DOTALL,
+)
 _SYSTEM = "You summarize texts. Use only what the text says, in its own words. Do not add anything."
 _SPACE = re.compile(r"\s+")
 
@@ -38,11 +52,13 @@ _SPACE = re.compile(r"\s+")
 class SummarizeOptions(Options):
     """`method` "extractive" takes sentences of the text, "abstractive" has the chat model write; `length` in sentences.
 
+    The length "headline" is the core of one sentence of the text, whatever the method.
+
     `max_sentences` overrides `length`. `unsupported`: what becomes of written sentences that the text does not bear out.
     """
 
     method: Literal["extractive", "abstractive"] = "extractive"
-    length: Literal["short", "medium", "long"] = "medium"
+    length: Literal["headline", "short", "medium", "long"] = "medium"
     max_sentences: int = Field(default=0, ge=0, le=30)
     format: Literal["paragraph", "bullets"] = "paragraph"
     unsupported: Literal["mark", "drop"] = "mark"
@@ -94,7 +110,9 @@ def run(call: Call, texts: Sequence[str], options: SummarizeOptions) -> list[Out
 
 def _summary(call: Call, text: str, spans: list[tuple[int, int]], options: SummarizeOptions) -> dict[str, Any]:
     method, said = options.method, []
-    if options.method == "abstractive":
+    if options.length == "headline":
+        method, said = "extractive", [_headline(one) for one in _chosen(call, text, spans, 1, lead=_LEAD_OF_HEADLINE)]
+    elif options.method == "abstractive":
         said = _written(call, text, spans, options)
         if options.unsupported == "drop":
             said = [one for one in said if one.supported]
@@ -109,7 +127,9 @@ def _summary(call: Call, text: str, spans: list[tuple[int, int]], options: Summa
 
 
 # -- by its own sentences ------------------------------------------------------------------------------------------------
-def _chosen(call: Call, text: str, spans: list[tuple[int, int]], wanted: int) -> list[_Said]:
+def _chosen(
+    call: Call, text: str, spans: list[tuple[int, int]], wanted: int, *, lead: float = _LEAD
+) -> list[_Said]:
     """Return the most central sentences that are unlike each other, in order of the text.
 
     Source: Mihalcea and Tarau, "TextRank", EMNLP 2004, over cosines of sentence vectors; a part of the weight falls from
@@ -119,7 +139,7 @@ def _chosen(call: Call, text: str, spans: list[tuple[int, int]], wanted: int) ->
         return []
     sentences = [_SPACE.sub(" ", text[start:end]) for start, end in spans]
     vectors = vectors_of(call, sentences)
-    scores = _centrality(vectors) * (1 - _LEAD) + _LEAD * np.linspace(1, 0, len(spans)) / len(spans) * 2
+    scores = _centrality(vectors) * (1 - lead) + lead * np.linspace(1, 0, len(spans)) / len(spans) * 2
     # A heading or a fragment is central, too, and says nothing.
     scores *= np.array([min(1.0, len(sentence.split()) / 8) for sentence in sentences])
     picked: list[int] = []
@@ -129,6 +149,18 @@ def _chosen(call: Call, text: str, spans: list[tuple[int, int]], wanted: int) ->
         if not picked or float((vectors[picked] @ vectors[index]).max()) < _SAME:
             picked.append(int(index))
     return [_Said(sentences[index], True, *spans[index]) for index in sorted(picked)]
+
+
+def _headline(said: _Said) -> _Said:
+    """Return the core of a sentence: words of it, in order, without what introduces or explains them."""
+    bare = said.text.rstrip(" .!")
+    core = _OPENING.sub("", bare)
+    core = core if len(core.split()) > 1 else bare
+    first = _TAIL.sub("", core)
+    core = first if len(first.split()) > 2 else core
+    words = core.split()
+    short = " ".join(words[:_HEADLINE_WORDS]).rstrip(" ,;:")
+    return _Said(short[:1].upper() + short[1:], True, said.start, said.end)
 
 
 def _centrality(vectors: Any) -> Any:
