@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from apps.analysis.views import batches, studio
+from apps.analysis.views import batches, studio, translation
 
 app_name = "studio"
 urlpatterns = [
@@ -14,4 +14,5 @@ urlpatterns = [
     path("read", studio.read, name="read"),
     path("batches/", batches.index, name="batches"),
     path("batches/<str:batch_id>/", batches.batch, name="batch"),
+    path("translation/", translation.index, name="translation"),
 ]
