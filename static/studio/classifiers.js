@@ -144,7 +144,7 @@ class ClassifiersPage {
   }
 
   tryBox(one) {
-    const area = h("textarea", { class: "input", rows: "3", id: "try-text", "aria-label": t("text") });
+    const area = h("textarea", { class: "input", rows: "3", id: "try-text" });
     const pane = h("div", { class: "result detail__result", hidden: true });
     const run = async () => {
       if (!area.value.trim()) return area.focus();

@@ -52,8 +52,8 @@ export const TASKS = {
   },
   answer: {
     icon: "help", role: "embedding", first: ["question", "collection"], personal: ["question"], wide: ["question"], asks: (options) => (options.collection ? options.question || "" : ""),
-    compare: [{ question: "How much did the library cost?" }, { question: "How much did the library cost?", min_score: 0.7 }],
-    example: { text: REPORT, options: { question: "How much did the library cost?" } },
+    compare: [{ question: "When did the library open?" }, { question: "When did the library open?", min_score: 0.7 }],
+    example: { text: REPORT, options: { question: "When did the library open?" } },
   },
 };
 
