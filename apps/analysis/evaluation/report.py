@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from apps.analysis.types import Call
 
@@ -41,6 +42,6 @@ def tsv_read(name: str) -> list[list[str]]:
     return [line.split("\t") for line in lines if line.strip()]
 
 
-def rounded(value: float) -> float:
+def rounded(value: Any) -> float:
     """Return a figure as it is shown."""
     return round(float(value), 3)

@@ -52,9 +52,9 @@ def summaries_evaluate(call: Call, progress: Progress) -> Report:
 
     ours = {
         (method, length): [
-            one["summary"] for one in results_of(call, "summarize", texts, progress, method=method, length="short")
+            one["summary"] for one in results_of(call, "summarize", texts, progress, method=method, length=length)
         ]
-        for method in ("extractive", "abstractive")
+        for method, length in (("extractive", "headline"), ("extractive", "short"), ("abstractive", "short"))
     }
     lead = [text[slice(*next(iter(sentences_of(text)), (0, len(text))))] for text in texts]
     baseline = {"first sentence (lead-1)": score(lead)}
