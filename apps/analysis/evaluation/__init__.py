@@ -11,6 +11,7 @@ from apps.analysis.evaluation.labels import (
 from apps.analysis.evaluation.report import Evaluate, Report
 from apps.analysis.evaluation.spans import answers_evaluate, entities_evaluate, redaction_evaluate
 from apps.analysis.evaluation.summaries import summaries_evaluate
+from apps.analysis.evaluation.translation import translation_evaluate
 
 EVALUATIONS: dict[str, Evaluate] = {
     "sentiment": sentiment_evaluate,
@@ -18,6 +19,7 @@ EVALUATIONS: dict[str, Evaluate] = {
     "entities": entities_evaluate,
     "redact": redaction_evaluate,
     "summarize": summaries_evaluate,
+    "translate": translation_evaluate,
     "answer": answers_evaluate,
     "moderate": moderation_evaluate,
     "language": language_evaluate,
