@@ -185,7 +185,8 @@ def head_fit(vectors: Any, labels: Sequence[str]) -> tuple[list[str], LinearHead
         "baseline": round(max(counts.values()) / len(labels), 4),
         "folds": folds.n_splits,
     }
-    head = LinearHead(weights.astype(np.float32), bias.astype(np.float32))
+    # scikit-learn's weights lie column by column in memory, and safetensors writes memory as it lies.
+    head = LinearHead(np.ascontiguousarray(weights, dtype=np.float32), np.ascontiguousarray(bias, dtype=np.float32))
     return [str(label) for label in fitted.classes_], head, metrics
 
 
