@@ -93,7 +93,7 @@ export class Board {
     const present = Object.keys(this.charts).filter((name) => shown[name].length);
     this.chartsPlace(present);
     for (const name of present) this.charts[name].update({ bars: shown[name], classes, note: notes[name], unit: summary.trend.unit });
-    this.tilesShow(summary, shown.labels);
+    this.tilesShow(summary, shown.labels, query);
   }
 
   chartsPlace(present) {
@@ -105,9 +105,11 @@ export class Board {
     replace(this.part("charts"), present.length ? present.map((name) => this.charts[name].element) : h("p", { class: "muted batch__hint" }, t("chart_nothing")), hint);
   }
 
-  tilesShow(summary, labels) {
-    const most = [...labels].sort((a, b) => b.rows - a.rows)[0];
-    const errors = labels.find((bar) => bar.name === "~error");
+  tilesShow(summary, labels, query) {
+    // The chart of labels leaves out the filter on labels; the tiles do not.
+    const passed = query.label ? labels.filter((bar) => bar.name === query.label) : labels;
+    const most = [...passed].sort((a, b) => b.rows - a.rows)[0];
+    const errors = passed.find((bar) => bar.name === "~error");
     const tiles = [[t("tile_rows"), number(summary.rows)], most && most.name !== "~error" ? [t("tile_labels"), most.label] : null, summary.mean_score === null ? null : [t("tile_score"), signed(summary.mean_score)], [t("tile_failed"), number(errors ? errors.rows : 0)]].filter(Boolean);
     replace(this.part("tiles"), tiles.map(([name, value]) => h("div", { class: "batch__tile" }, h("dt", null, name), h("dd", null, value))));
   }

@@ -21,10 +21,11 @@ export function labelClasses(labels) {
   return new Map(labels.map((name) => [name, FIXED[name] ?? (next++ % (KINDS - 1)) + 1]));
 }
 
-/** The next of 1, 2, 5 times a power of ten. */
+/** The next round number of which the half is one too. */
 function niceTop(value) {
-  const power = 10 ** Math.floor(Math.log10(Math.max(value, 1)));
-  return [1, 2, 5, 10].map((step) => step * power).find((step) => step >= value);
+  const power = 10 ** Math.max(0, Math.floor(Math.log10(Math.max(value, 1))));
+  const steps = power > 1 ? [1, 1.2, 1.6, 2, 3, 4, 5, 6, 8, 10] : [2, 4, 6, 8, 10];
+  return steps.map((step) => Math.round(step * power)).find((step) => step >= value);
 }
 
 class Chart {
