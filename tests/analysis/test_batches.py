@@ -7,6 +7,7 @@ import csv
 import io
 import json
 import uuid
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -14,9 +15,11 @@ import openpyxl
 import pytest
 from django.core.files.storage import default_storage
 from django.core.files.uploadedfile import SimpleUploadedFile
+from django.core.management import CommandError, call_command
 from django.test import Client
 
 from apps.analysis.batches.types import RowFilter
+from apps.analysis.management.commands.batch import bar_line
 from apps.analysis.models import Batch, BatchCell, BatchRow
 from apps.analysis.selectors.batches import batch_get
 from apps.analysis.services.batches import batch_create_from_items, batches_prune, chunks, create, run, topics
@@ -583,3 +586,76 @@ def test_what_ended_is_an_event(api: ApiClient, tenant: Any) -> None:
 
 def test_a_filter_of_nothing_is_all() -> None:
     assert RowFilter() == RowFilter("", "", "", None, None)
+
+
+# -- the terminal ----------------------------------------------------------------------------------------------------
+def _command(*arguments: str) -> str:
+    out = io.StringIO()
+    call_command("batch", *arguments, "--org", "acme", stdout=out)
+    return out.getvalue()
+
+
+def test_the_command_runs_a_file_and_saves_the_results(
+    tenant: Any, tmp_path: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("time.sleep", lambda _: _run())
+    (tmp_path / "in.csv").write_text("words\nGood morning to everybody\nGuten Morgen zusammen\n")
+    made = json.loads(
+        _command("run", str(tmp_path / "in.csv"), "--task", "language", "--json", "--out", str(tmp_path / "out.csv"))
+    )
+    assert (made["status"], made["done"]) == ("done", 2)
+    rows = list(csv.DictReader((tmp_path / "out.csv").open()))
+    assert [row["label"] for row in rows] == ["en", "de"]
+    assert "2 of 2 rows" in _command("list")
+    assert json.loads(_command("show", made["id"], "--json"))["id"] == made["id"]
+
+
+def test_the_command_pauses_resumes_cancels_and_deletes(tenant: Any, api: ApiClient) -> None:
+    batch_id = _start(api, ["x"])
+    assert "paused" in _command("pause", batch_id)
+    assert "queued" in _command("resume", batch_id)
+    assert "cancelled" in _command("cancel", batch_id)
+    assert _command("delete", batch_id) == ""
+    with pytest.raises(CommandError, match="batch_not_found"):
+        _command("show", batch_id)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["run", "/nowhere.csv"], "is not there"),
+        (["run", __file__, "--options", "{"], "no JSON"),
+        (["run", __file__, "--task", "nothing"], "task_not_found"),
+        (["save", "x"], "batch_not_found"),
+    ],
+)
+def test_the_command_says_what_is_wrong(tenant: Any, arguments: list[str], said: str) -> None:
+    with pytest.raises(CommandError, match=said):
+        _command(*arguments)
+
+
+def test_the_bar_shows_rate_and_time_left(tenant: Any, api: ApiClient) -> None:
+    info = batch_get(tenant_id=tenant.id, batch_id=_start(api, ["x"]))
+    running = replace(info, status="running", total=1000, done=250, rate_per_s=10.0)
+    assert bar_line(running, width=4).endswith("[█···]  25%  250 of 1,000, 10 rows/s, 1:15 left")
+
+
+# -- a draft ---------------------------------------------------------------------------------------------------------
+def test_a_draft_is_looked_at_and_started(api: ApiClient) -> None:
+    made = _upload(api, "a.csv", b"date,words\n2026-01-02,Good morning to everybody\n", start="false").json()
+    draft = api.get(f"/jobs/{made['id']}").json()
+    assert (draft["status"], draft["preview"]["header"]) == ("draft", ["date", "words"])
+    assert draft["preview"]["guess"] == {"time": "date", "text": "words"}
+    path = f"/jobs/{made['id']}/start"
+    assert api.post(path, {"task": "language"}).json()["error"]["code"] == "column_missing"
+    started = api.post(path, {"task": "language", "columns": {"text": "words"}, "topics": False})
+    assert started.json()["status"] == "queued"
+    assert api.post(path, {"task": "language"}).json()["error"]["code"] == "batch_started"
+    _run()
+    assert _lines(api, made["id"])[0]["label"] == "en"
+
+
+def test_a_first_row_without_names_is_a_row(api: ApiClient) -> None:
+    made = _upload(api, "a.csv", b"Good morning to everybody\nGuten Morgen zusammen\n", header="false")
+    _run()
+    assert [line["label"] for line in _lines(api, made.json()["id"])] == ["en", "de"]
