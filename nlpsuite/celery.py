@@ -33,8 +33,6 @@ def _refuse_wrong_role(**_: Any) -> None:
         if settings.NLPSUITE_ROLE == "worker-batch":
             # Nobody watches its work: whoever chats has the processor first. Threads inherit it.
             os.nice(19)
-            if hasattr(os, "SCHED_IDLE"):
-                os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
         if settings.NLPSUITE_ROLE == "worker-inference":
             engine_start()
             start_failure_clear()

@@ -6,6 +6,7 @@ import asyncio
 import csv
 import io
 import json
+import time
 import uuid
 from dataclasses import replace
 from datetime import timedelta
@@ -408,6 +409,16 @@ def test_a_batch_waits_for_room(api: ApiClient, monkeypatch: pytest.MonkeyPatch)
     _run()
     assert api.get(f"/jobs/{batch_id}").json()["status"] == "done"
     assert refusals == []
+
+
+def test_a_chunk_lets_people_pass_but_not_for_ever(api: ApiClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    looks: list[float] = []
+    monkeypatch.setattr(chunks, "GIVE_WAY_S", 0.3)
+    monkeypatch.setattr(chunks, "permits_in_use", lambda: looks.append(time.monotonic()) or 1)
+    batch_id = _start(api, ["a text"])
+    _run()
+    assert looks[-1] - looks[0] >= 0.2
+    assert api.get(f"/jobs/{batch_id}").json()["status"] == "done"
 
 
 def test_without_models_for_long_the_batch_fails_and_can_go_on(

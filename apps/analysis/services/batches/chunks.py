@@ -19,12 +19,16 @@ from apps.analysis.services.running import nlp_run
 from apps.core.errors import AppError, Busy, Cancelled, DeadlineExceeded, Unavailable
 from apps.core.ids import new_id
 from apps.core.tenancy import connection_release
+from apps.inference.services import calls_in_flight, permits_in_use
 
 log = structlog.get_logger(__name__)
 DEADLINE_S = 120.0
 # How long a chunk waits for room beside more urgent work before its job is given back.
 PATIENCE_S = 300.0
 _LONGEST_PAUSE_S = 5.0
+# How long a chunk lets replies, drafts and calls of programs pass before it goes on all the same.
+GIVE_WAY_S = 2.0
+_LOOK_EVERY_S = 0.02
 _NOT_NOW = (Busy, Unavailable, DeadlineExceeded)
 Result = dict[str, Any]
 Check = Callable[[], None]
@@ -52,12 +56,29 @@ def chunk_compute(batch: Batch, chunk: Chunk, *, topics: Topics | None, check: C
     """Fill in one result and one topic for each row. Raises Busy, Unavailable or DeadlineExceeded when the models have
     no room for long, and what `check` raises."""
     connection_release()
+    _give_way(check)
     usable = [index for index, row in enumerate(chunk.rows) if not row.code]
     chunk.results = [_error(row.code, row.message) for row in chunk.rows]
     for index, result in zip(usable, _run(batch, [chunk.rows[i].text for i in usable], check), strict=True):
         chunk.results[index] = result
     texts = [row.text for row in chunk.rows]
     chunk.topics = topics.assign(texts) if topics is not None else [NONE] * len(texts)
+
+
+def _give_way(check: Check) -> None:
+    """Wait while somebody waits for a model, for a short time: the processor has no classes of work, people do."""
+    give_up = time.monotonic() + GIVE_WAY_S
+    while _somebody_waits() and time.monotonic() < give_up:
+        check()
+        connection_release()
+        time.sleep(_LOOK_EVERY_S)
+
+
+def _somebody_waits() -> bool:
+    try:
+        return bool(permits_in_use()) or any(n for name, n in calls_in_flight().items() if name != "batch")
+    except Unavailable:
+        return False
 
 
 def _run(batch: Batch, texts: list[str], check: Check) -> list[Result]:

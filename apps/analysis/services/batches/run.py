@@ -34,7 +34,8 @@ from apps.jobs.types import LeaseLost
 
 log = structlog.get_logger(__name__)
 SLICE_S = 60.0
-CHUNK_TARGET_S = 1.0
+# Short: a chunk that has begun is what a person who asks now has to share the processor with.
+CHUNK_TARGET_S = 0.25
 FIRST_CHUNK_ROWS = 16
 MAX_CHUNK_ROWS = 256
 MAX_CHUNK_CHARS = 400_000
