@@ -19,7 +19,7 @@ from bench.paths import RESULTS, ROOT
 from bench.progress import say
 from bench.results import table
 
-SUITES = ("generate", "embed", "classify", "translate", "stream", "ingest")
+SUITES = ("generate", "embed", "classify", "translate", "stream", "ingest", "nlp")
 QUICK = "quick.json"
 
 
