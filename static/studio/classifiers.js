@@ -150,7 +150,7 @@ class ClassifiersPage {
       if (!area.value.trim()) return area.focus();
       pane.hidden = false;
       view.busy(taskName("classify"));
-      const options = { classifier: one.id, explain: true };
+      const options = { classifier: one.name, explain: true };
       try {
         const { result, ms } = await taskRun("classify", area.value, options);
         view.show({ task: "classify", text: area.value, options, result, ms });
@@ -162,7 +162,7 @@ class ClassifiersPage {
     const view = new ResultView(pane, { retry: run, cancel: () => { pane.hidden = true; }, compact: true });
     area.addEventListener("keydown", (event) => { if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) run(); });
     return h("section", { class: "card detail__card" }, h("h3", { class: "panel-title" }, h("label", { for: "try-text" }, t("try_it"))), area,
-      h("div", { class: "btn-group" }, h("button", { type: "button", class: "btn btn--primary", onClick: run }, icon("play"), t("classify")), h("a", { class: "btn btn--ghost", href: `${root.dataset.tryUrl}?task=classify&o.classifier=${one.id}&explain=1` }, t("try_in_full"))), pane);
+      h("div", { class: "btn-group" }, h("button", { type: "button", class: "btn btn--primary", onClick: run }, icon("play"), t("classify")), h("a", { class: "btn btn--ghost", href: `${root.dataset.tryUrl}?task=classify&o.classifier=${encodeURIComponent(JSON.stringify(one.name))}&explain=1` }, t("try_in_full"))), pane);
   }
 
   // -- changes -----------------------------------------------------------------------------------------------------------

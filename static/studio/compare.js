@@ -68,8 +68,7 @@ class Column {
   title() {
     const options = this.form.read();
     const names = Object.entries(options).map(([name, value]) => {
-      if (name === "model") return value;
-      if (name === "classifier") return this.page.classifiers.find((one) => one.id === value)?.name || value;
+      if (name === "model" || name === "classifier") return value;
       if (value === true) return optionName(name);
       if (Array.isArray(value)) return `${optionName(name)}: ${value.length}`;
       return typeof value === "object" ? optionName(name) : `${optionName(name)}: ${valueName(name, value)}`;
@@ -119,8 +118,8 @@ class ComparePage {
     const base = TASKS[name].example.options;
     const properties = this.task.options.properties || {};
     const versions = (this.classifiers[0]?.versions || []).filter((one) => one.status === "ready");
-    if ("classifier" in properties && versions.length > 1) return versions.slice(0, MOST - 1).map((one) => ({ classifier: this.classifiers[0].id, version: one.number }));
-    if ("classifier" in properties && this.classifiers.length) return [base, ...this.classifiers.slice(0, MOST - 2).map((one) => ({ classifier: one.id }))];
+    if ("classifier" in properties && versions.length > 1) return versions.slice(0, MOST - 1).map((one) => ({ classifier: this.classifiers[0].name, version: one.number }));
+    if ("classifier" in properties && this.classifiers.length) return [base, ...this.classifiers.slice(0, MOST - 2).map((one) => ({ classifier: one.name }))];
     if (TASKS[name].compare) return TASKS[name].compare.map((values) => ({ ...values }));
     const models = this.choices.models[TASKS[name].role] || [];
     if ("model" in properties && models.length > 1) return [...models].sort((a, b) => b.default - a.default).slice(0, MOST - 1).map((model) => (model.default ? base : { ...base, model: model.name }));

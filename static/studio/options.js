@@ -149,7 +149,7 @@ export class OptionsForm {
   special(name) {
     if (name === "model") return this.modelPairs();
     if (name === "collection") return [["", t(this.task === "answer" ? "over_the_text" : "no_collection")], ...(this.task === "answer" ? [["*", t("all_collections")]] : []), ...this.choices.collections.map((one) => [one, one])];
-    if (name === "classifier") return [["", t("no_classifier")], ...this.classifiers().map((one) => [one.id, one.name])];
+    if (name === "classifier") return [["", t("no_classifier")], ...this.classifiers().map((one) => [one.name, one.name])];
     if (name === "version") return this.versionPairs();
     if ((name === "source" || name === "target") && this.task === "translate") return this.languages(name === "source" ? 0 : 1, name === "source");
     return null;
@@ -161,7 +161,7 @@ export class OptionsForm {
   }
 
   versionPairs() {
-    const chosen = this.classifiers().find((one) => one.id === this.values.classifier);
+    const chosen = this.classifiers().find((one) => one.name === this.values.classifier);
     const ready = (chosen?.versions || []).filter((one) => one.status === "ready");
     return [[0, t("version_active")], ...ready.map((one) => [one.number, t("version", { n: one.number })])];
   }
