@@ -88,6 +88,17 @@ def test_all_other_parts_of_a_word_document_are_as_they_were() -> None:
         assert {name: before.read(name) for name in kept} == {name: after.read(name) for name in kept}
 
 
+def test_more_looks_than_words_are_parted_into_texts() -> None:
+    document = docx.Document()
+    paragraph = document.add_paragraph()
+    for number in range(500):
+        paragraph.add_run(f"word{number} ").bold = bool(number % 2)
+    found = docx.Document(io.BytesIO(written(word(document), "docx")))
+    assert found.paragraphs[0].text == paragraph.text.upper()
+    bold = "".join(run.text for run in found.paragraphs[0].runs if run.bold)
+    assert bold.split() == [f"WORD{number}" for number in range(1, 500, 2)]
+
+
 def archive(**changed: bytes) -> bytes:
     out = io.BytesIO()
     with (

@@ -40,9 +40,9 @@ MAX_BYTES = 10 * 1024 * 1024
 # Of one organisation: kept, and not finished.
 MAX_KEPT, MAX_OPEN = 500, 20
 KEPT = timedelta(days=7)
-# Texts that go to the model before the job looks whether it should stop.
-_SLICE = 400
-_SLICE_DEADLINE_S = 300.0
+# What goes to the model before the job looks whether it should stop: so many characters, and marks for as many.
+_SLICE_CHARS, _MARK_CHARS = 40_000, 40
+_SLICE_DEADLINE_S = 600.0
 _signer = signing.TimestampSigner(salt="translated-document")
 
 
@@ -292,10 +292,19 @@ def _segments(ctx: JobContext, document: Document, source: str, target: str) -> 
     pair = pair_find(source, target)
     done: list[Parts] = []
     total = len(document.segments)
-    for begin in range(0, total, _SLICE):
+    while len(done) < total:
         ctx.check()
-        ctx.progress(begin, total)
+        ctx.progress(len(done), total)
         call = Call(ctx.tenant_id, "batch", time.monotonic() + _SLICE_DEADLINE_S)
-        done += segments_translate(call, document.segments[begin : begin + _SLICE], pair=pair)[0]
+        done += segments_translate(call, _slice(document.segments, len(done)), pair=pair)[0]
     ctx.progress(total, total)
     return done
+
+
+def _slice(segments: Sequence[Parts], begin: int) -> Sequence[Parts]:
+    """Return the next segments: at least one, and no more than _SLICE_CHARS of text."""
+    size, end = 0, begin
+    while end < len(segments) and (end == begin or size < _SLICE_CHARS):
+        size += sum(len(part) if isinstance(part, str) else _MARK_CHARS for part in segments[end])
+        end += 1
+    return segments[begin:end]

@@ -25,6 +25,8 @@ from apps.knowledge.extract.types import ExtractError
 # Of all parts together and of one with text: half a book. Its tree takes about twenty times as much.
 MAX_TOTAL_BYTES = 64 * 1024 * 1024
 MAX_PART_BYTES = 8 * 1024 * 1024
+# Of one text. More looks than a sentence has words are no formatting.
+MAX_RUNS = 200
 _PARTS = re.compile(r"word/(?:document|header\d*|footer\d*|footnotes|endnotes|comments)\.xml")
 _W = "{http://schemas.openxmlformats.org/wordprocessingml/2006/main}"
 _SPACE = "{http://www.w3.org/XML/1998/namespace}space"
@@ -140,6 +142,9 @@ def _texts(paragraph: Any) -> Iterator[list[_Run]]:
                         yield taken
                     taken = []
                 elif text.text:
+                    if len(taken) >= MAX_RUNS:
+                        yield taken
+                        taken = []
                     taken.append(_Run(run, link, text.text, _look(run, link)))
         if taken:
             yield taken
