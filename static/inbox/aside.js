@@ -4,6 +4,7 @@ import { h, hue, icon, iconButton, initials, replace } from "../js/lib/dom.js";
 import { safeUrl } from "../js/lib/format.js";
 import { languageNow, t } from "../js/lib/i18n.js";
 import { exactTime, timeElement } from "../js/lib/time.js";
+import { MoodChart, intentName, languageName, moodMark, moodPoints } from "./insights.js";
 import { errorBox, stateBadge } from "./list.js";
 import { contactName } from "./store.js";
 
@@ -11,11 +12,15 @@ const LABELS_MAX = 20;
 
 export class Aside {
   /** `actions`: change(id, patch), loadWhy(messageId), close(). */
-  constructor(root, store, actions) {
+  constructor(root, store, translating, actions) {
     this.root = root;
     this.store = store;
+    this.translating = translating;
     this.actions = actions;
     this.why = null;
+    this.mood = new MoodChart();
+    translating.addEventListener("reading", () => { if (!this.why) this.render(); });
+    store.addEventListener("timeline", (event) => { if (event.detail === store.openId) this.moodDraw(); });
     store.addEventListener("open", () => { this.why = null; this.render(); });
     store.addEventListener("conversation", (event) => { if (event.detail === store.openId && !this.why && !this.root.contains(document.activeElement)) this.render(); });
   }
@@ -27,7 +32,17 @@ export class Aside {
       return;
     }
     if (this.why) this.renderWhy();
-    else replace(this.root, this.head(t("details")), h("div", { class: "aside__body" }, this.contact(item), this.conversation(item), this.labels(item)));
+    else replace(this.root, this.head(t("details")), h("div", { class: "aside__body" }, this.contact(item), this.conversation(item), this.mood.element, this.translating.section(item), this.labels(item)));
+    this.moodDraw();
+  }
+
+  /** Of the messages that are loaded. Where nothing changed, what is focused stays. */
+  moodDraw() {
+    const points = moodPoints(this.store.timeline().sorted());
+    const state = JSON.stringify([this.store.openId, points]);
+    if (state === this.moodState) return;
+    this.moodState = state;
+    this.mood.draw(points);
   }
 
   head(title, onBack) {
@@ -55,6 +70,8 @@ export class Aside {
         h("dt", null, t("state")), h("dd", null, stateBadge(item)),
         h("dt", null, t("started")), h("dd", null, h("span", { title: exactTime(item.created_at) }, timeElement(item.created_at))),
         item.waiting_since ? [h("dt", null, t("waiting_since")), h("dd", null, timeElement(item.waiting_since))] : null,
+        item.mood ? [h("dt", null, t("mood")), h("dd", null, moodMark(item.mood, { named: true }))] : null,
+        item.language ? [h("dt", null, t("language")), h("dd", null, languageName(item.language))] : null,
         h("dt", null, t("message_count")), h("dd", null, new Intl.NumberFormat(languageNow()).format(item.last_seq || 0))),
       h("div", { class: "field" }, h("label", { for: "aside-assignee" }, t("assignee")), select));
   }
@@ -66,10 +83,17 @@ export class Aside {
       const label = input.value.trim();
       if (label && !item.labels.includes(label)) this.actions.change(item.id, { labels: [...item.labels, label] }, () => this.root.querySelector("#aside-labels input")?.focus());
     } }, input);
+    const suggested = (item.suggested_labels || []).filter((label) => !item.labels.includes(label));
     return h("section", { class: "aside__section", id: "aside-labels" },
       h("h3", { class: "panel-title" }, t("labels")),
       item.labels.length ? h("ul", { class: "row row--wrap" }, item.labels.map((label) => h("li", null, h("span", { class: "badge badge--outline" }, label, h("button", { class: "badge__remove", type: "button", "aria-label": t("remove_label", { label }), onClick: () => this.actions.change(item.id, { labels: item.labels.filter((other) => other !== label) }) }, icon("x")))))) : null,
+      suggested.length && item.labels.length < LABELS_MAX ? h("div", { class: "row row--wrap", role: "group", "aria-label": t("suggested_labels") }, suggested.map((label) => h("button", { class: "btn btn--sm", type: "button", title: t("add_this_label", { label: intentName(label) }), onClick: () => this.suggestionTake(item, label) }, icon("plus", "icon--sm"), intentName(label)))) : null,
       form);
+  }
+
+  suggestionTake(item, label) {
+    this.actions.change(item.id, { labels: [...item.labels, label] }, () => this.root.querySelector("#aside-labels input")?.focus());
+    this.render();
   }
 
   async showWhy(message) {

@@ -3,13 +3,15 @@
 import { h, icon, replace } from "../js/lib/dom.js";
 import { t } from "../js/lib/i18n.js";
 import { DraftCard } from "./draft.js";
+import { languageName } from "./insights.js";
 
 const TALLEST_PX = 240;
 const TYPING_EVERY_MS = 3000;
 
 export class Composer {
-  /** `actions`: send(conversationId, text, {private, draft}), draft(frame), typing(conversationId), failed(text). */
-  constructor(root, store, actions) {
+  /** `actions`: send(conversationId, text, {private, draft, target}), draft(frame), typing(conversationId), failed(text). */
+  constructor(root, store, translating, actions) {
+    this.translating = translating;
     this.root = root;
     this.store = store;
     this.actions = actions;
@@ -20,6 +22,7 @@ export class Composer {
     this.draft = new DraftCard({ request: (instruction) => this.requestDraft(instruction), accept: () => this.acceptDraft(), edit: () => this.editDraft(), reject: () => this.rejectDraft() });
     this.build();
     store.addEventListener("open", () => this.switchTo(store.openId));
+    for (const [source, name] of [[store, "open"], [store, "conversation"], [translating, "reading"]]) source.addEventListener(name, () => this.targetShow());
   }
 
   build() {
@@ -29,11 +32,14 @@ export class Composer {
     this.sendButton = h("button", { class: "btn btn--primary", type: "submit", disabled: true });
     this.draftButton = h("button", { class: "btn btn--ghost", type: "button", title: t("key_hint", { key: "D" }), onClick: () => this.requestDraft("") }, icon("sparkle"), t("draft_with_ai"));
     this.changes = h("button", { class: "btn btn--ghost btn--sm", type: "button", hidden: true, onClick: () => this.draft.toggleDiff(this.box.value) }, icon("layers", "icon--sm"), t("draft_changes"));
+    this.targetBox = h("input", { type: "checkbox", checked: true });
+    this.targetName = h("span", null);
+    this.targetChoice = h("label", { class: "reply__target small", hidden: true }, this.targetBox, this.targetName);
     const form = h("form", { class: "reply", onSubmit: (event) => { event.preventDefault(); this.send(); } },
       h("div", { class: "reply__head" }, h("div", { class: "segmented", role: "group", "aria-label": t("message_kind") }, this.replyTab, this.noteTab), h("span", { class: "grow" }), this.changes),
       this.draft.element,
       this.box,
-      h("div", { class: "reply__foot" }, this.draftButton, h("span", { class: "grow" }), h("span", { class: "reply__hint faint" }, t("send_hint")), this.sendButton));
+      h("div", { class: "reply__foot" }, this.draftButton, this.targetChoice, h("span", { class: "grow" }), h("span", { class: "reply__hint faint" }, t("send_hint")), this.sendButton));
     this.form = form;
     replace(this.root, form);
     this.setPrivate(false);
@@ -61,8 +67,16 @@ export class Composer {
     this.box.placeholder = label;
     this.box.setAttribute("aria-label", label);
     this.draftButton.hidden = value;
+    this.targetShow();
     replace(this.sendButton, value ? t("add_note") : t("send"));
     if (focus) this.box.focus();
+  }
+
+  /** Offers to send in the visitor's language, where that is another one and can be written. */
+  targetShow() {
+    this.target = this.translating.replyTarget();
+    this.targetChoice.hidden = this.private || !this.target;
+    replace(this.targetName, this.target ? t("send_in", { language: languageName(this.target) }) : "");
   }
 
   focus(value = false) {
@@ -102,11 +116,12 @@ export class Composer {
     const text = this.box.value.trim();
     if (!text || !this.conversationId) return;
     const draft = this.private ? null : this.editing;
+    const target = this.private || !this.targetBox.checked ? "" : this.target;
     this.box.value = "";
     this.editing = null;
     this.draft.hide();
     this.changed({ quiet: true });
-    this.actions.send(this.conversationId, text, { private: this.private, draft });
+    this.actions.send(this.conversationId, text, { private: this.private, draft, target });
   }
 
   requestDraft(instruction) {

@@ -4,6 +4,7 @@ import { apiCall } from "../js/lib/api.js";
 import { randomId } from "../js/lib/ids.js";
 import { t } from "../js/lib/i18n.js";
 import { toast } from "../js/lib/toast.js";
+import { sameLanguage } from "./insights.js";
 import { VIEWS } from "./store.js";
 
 const LIST_PAGE = 50;
@@ -32,6 +33,10 @@ export class Conversations {
     return { ...(this.store.search ? { q: this.store.search } : VIEWS[this.store.view].query), limit: LIST_PAGE, cursor };
   }
 
+  listPath() {
+    return this.store.search && this.store.meaning ? "/conversations/search" : "/conversations";
+  }
+
   async listLoad({ quiet = false } = {}) {
     const { store } = this;
     const turn = ++this.listTurn;
@@ -40,7 +45,7 @@ export class Conversations {
       store.emit("list");
     }
     try {
-      const answer = await apiCall("GET", "/conversations", { query: this.listQuery() });
+      const answer = await apiCall("GET", this.listPath(), { query: this.listQuery() });
       if (turn === this.listTurn) store.listSet(answer.items, answer.next_cursor);
     } catch (error) {
       if (turn !== this.listTurn || quiet) return;
@@ -55,7 +60,7 @@ export class Conversations {
     this.loadingMore = true;
     const turn = this.listTurn;
     try {
-      const answer = await apiCall("GET", "/conversations", { query: this.listQuery(store.cursor) });
+      const answer = await apiCall("GET", this.listPath(), { query: this.listQuery(store.cursor) });
       if (turn === this.listTurn) store.listSet(answer.items, answer.next_cursor, { append: true });
     } catch (error) {
       this.actions.failed(t("more_failed"), error);
@@ -110,7 +115,7 @@ export class Conversations {
     const timeline = this.store.timeline(id);
     // Our own message can arrive over the socket before the answer to the request that made it.
     if (message.role === "agent" && !timeline.messages.has(message.id)) {
-      const own = timeline.pending.find((entry) => !entry.error && entry.text === message.text && Boolean(entry.private) === Boolean(message.private));
+      const own = timeline.pending.find((entry) => !entry.error && entry.text === (message.original?.text ?? message.text) && Boolean(entry.private) === Boolean(message.private));
       if (own) timeline.pending = timeline.pending.filter((entry) => entry !== own);
     }
     timeline.put(message);
@@ -128,6 +133,14 @@ export class Conversations {
     this.messageTake(id, frame.message);
     this.store.emit("timeline", id);
     this.seen();
+  }
+
+  /** A message again, with what was found out about it since. */
+  messageAnnotated(frame) {
+    const timeline = this.store.timeline(frame.conversation_id);
+    if (!timeline.messages.has(frame.message.id)) return;
+    timeline.messages.set(frame.message.id, frame.message);
+    this.store.emit("timeline", frame.conversation_id);
   }
 
   replyPiece(frame) {
@@ -157,8 +170,9 @@ export class Conversations {
     }, 400);
   }
 
-  send(id, text, note) {
-    const entry = { id: randomId(), text, private: note, conversationId: id };
+  /** `target`: the language that the visitor gets the text in; what was written is kept beside it. */
+  send(id, text, note, target = "") {
+    const entry = { id: randomId(), text, private: note, conversationId: id, target };
     const timeline = this.store.timeline(id);
     timeline.pending = [...timeline.pending, entry];
     this.store.emit("timeline", id);
@@ -168,7 +182,9 @@ export class Conversations {
   async deliver(entry) {
     const timeline = this.store.timeline(entry.conversationId);
     try {
-      const message = await apiCall("POST", `/conversations/${entry.conversationId}/messages`, { body: { text: entry.text, role: "agent", private: Boolean(entry.private), client_id: entry.id }, idempotencyKey: entry.id });
+      const body = { text: entry.text, role: "agent", private: Boolean(entry.private), client_id: entry.id };
+      if (entry.target) Object.assign(body, await this.translated(entry));
+      const message = await apiCall("POST", `/conversations/${entry.conversationId}/messages`, { body, idempotencyKey: entry.id });
       timeline.pending = timeline.pending.filter((other) => other !== entry);
       timeline.put(message);
     } catch (error) {
@@ -176,6 +192,15 @@ export class Conversations {
       this.actions.failed(t("not_sent"), error);
     }
     this.store.emit("timeline", entry.conversationId);
+  }
+
+  /** Made once: the same text is sent again after a lost connection. */
+  async translated(entry) {
+    if (!entry.made) {
+      const found = await apiCall("POST", "/nlp/translate", { body: { text: entry.text, target: entry.target } });
+      entry.made = sameLanguage(found.source, entry.target) || found.source === "und" ? {} : { text: found.text, original: { text: entry.text, language: found.source } };
+    }
+    return entry.made;
   }
 
   resend(entry) {

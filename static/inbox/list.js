@@ -3,6 +3,7 @@
 import { h, hue, icon, initials, replace } from "../js/lib/dom.js";
 import { t } from "../js/lib/i18n.js";
 import { timeElement } from "../js/lib/time.js";
+import { languageMark, moodMark } from "./insights.js";
 import { contactName } from "./store.js";
 
 const SKELETON_ROWS = 7;
@@ -68,9 +69,17 @@ export class ListPane {
     h("span", { class: "avatar", "aria-hidden": "true", dataset: { hue: hue(item.contact?.id) } }, initials(name)),
     h("span", { class: "conv__main" },
       h("span", { class: "conv__top" }, h("span", { class: "conv__name truncate" }, name), last ? timeElement(last.created_at, "conv__time") : null),
-      h("span", { class: "conv__line truncate" }, last ? [lastMark(last), last.text] : t("no_messages")),
-      h("span", { class: "conv__meta" }, stateBadge(item), item.labels.slice(0, 2).map((label) => h("span", { class: "badge badge--outline" }, label)), h("span", { class: "grow" }), item.assignee ? h("span", { class: "avatar avatar--sm avatar--person", title: item.assignee.name }, h("span", { class: "sr-only" }, t("assigned_to", { name: item.assignee.name })), initials(item.assignee.name)) : null, item.unread ? h("span", { class: "badge badge--count" }, h("span", { class: "sr-only" }, `${t("unread")}: `), item.unread > 99 ? "99+" : String(item.unread)) : null)));
+      h("span", { class: "conv__line truncate" }, this.line(item)),
+      h("span", { class: "conv__meta" }, stateBadge(item), item.labels.slice(0, 2).map((label) => h("span", { class: "badge badge--outline" }, label)), h("span", { class: "grow" }), languageMark(item.language), moodMark(item.mood), item.assignee ? h("span", { class: "avatar avatar--sm avatar--person", title: item.assignee.name }, h("span", { class: "sr-only" }, t("assigned_to", { name: item.assignee.name })), initials(item.assignee.name)) : null, item.unread ? h("span", { class: "badge badge--count" }, h("span", { class: "sr-only" }, `${t("unread")}: `), item.unread > 99 ? "99+" : String(item.unread)) : null)));
     return h("li", null, link);
+  }
+
+  /** The last message, or the one that a search by meaning found. */
+  line(item) {
+    const match = this.store.search && this.store.meaning ? this.store.matches.get(item.id) : null;
+    if (match) return [icon("sparkle", "icon--sm conv__mark"), match.text];
+    const last = item.last_message;
+    return last ? [lastMark(last), last.text] : t("no_messages");
   }
 
   emptyState() {

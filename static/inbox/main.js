@@ -13,6 +13,7 @@ import { Live } from "./live.js";
 import { Palette, helpFill } from "./palette.js";
 import { Store, VIEWS, contactName } from "./store.js";
 import { ThreadPane } from "./thread.js";
+import { Translating } from "./translating.js";
 
 const TIMES_EVERY_MS = 30_000;
 const SEARCH_AFTER_MS = 250;
@@ -41,8 +42,10 @@ class Console {
   constructor(store) {
     this.store = store;
     this.sentDrafts = new Map();
+    this.translating = new Translating(store);
     this.live = new Live({
       message: (frame) => this.work.messageArrived(frame),
+      "message.annotated": (frame) => this.work.messageAnnotated(frame),
       conversation: (frame) => store.conversationPut(frame.conversation),
       "reply.start": (frame) => this.work.replyPiece(frame),
       "reply.delta": (frame) => this.work.replyPiece(frame),
@@ -62,19 +65,19 @@ class Console {
       retry: () => this.work.listLoad(),
       clearSearch: () => this.searchSet(""),
     });
-    this.thread = new ThreadPane(part("thread"), store, {
+    this.thread = new ThreadPane(part("thread"), store, this.translating, {
       why: (message) => this.why(message),
       earlier: () => this.work.earlierLoad((change) => this.thread.keepPosition(change)),
       retry: () => this.work.timelineLoad(store.openId),
       resend: (entry) => this.work.resend(entry),
       discard: (entry) => this.work.discard(entry),
     });
-    this.composer = new Composer(part("composer"), store, {
+    this.composer = new Composer(part("composer"), store, this.translating, {
       send: (id, text, options) => this.send(id, text, options),
       draft: (frame) => this.live.send(frame),
       typing: (id) => this.live.send({ type: "typing", conversation_id: id }),
     });
-    this.aside = new Aside(part("aside"), store, {
+    this.aside = new Aside(part("aside"), store, this.translating, {
       change: (id, patch, then) => this.work.change(id, patch, { then }),
       loadWhy: (messageId) => apiCall("GET", `/assistant/replies/${messageId}`),
       close: () => this.paneSet("thread"),
@@ -106,6 +109,13 @@ class Console {
       clearTimeout(this.searchTimer);
       this.searchTimer = setTimeout(() => this.searchSet(this.searchBox.value.trim()), SEARCH_AFTER_MS);
     });
+    const meaning = part("meaning");
+    meaning.addEventListener("click", () => {
+      store.meaning = !store.meaning;
+      meaning.setAttribute("aria-pressed", String(store.meaning));
+      if (store.search) this.work.listLoad();
+      this.searchBox.focus();
+    });
     this.searchBox.addEventListener("keydown", (event) => {
       if (event.key !== "Escape") return;
       event.stopPropagation();
@@ -122,6 +132,7 @@ class Console {
     this.fromAddress({ first: true });
     this.live.start();
     this.work.membersLoad();
+    this.translating.start();
   }
 
   fromAddress({ first = false } = {}) {
@@ -237,15 +248,17 @@ class Console {
     this.aside.showWhy(message);
   }
 
-  send(id, text, { private: note, draft }) {
-    if (draft) {
+  send(id, text, { private: note, draft, target }) {
+    // A translated draft is not what was drafted: it goes as a reply, and the draft is put away.
+    if (draft && target) this.live.send({ type: "draft.reject", draft_id: draft.id });
+    else if (draft) {
       const frame = draft.text.trim() === text ? { type: "draft.accept" } : { type: "draft.edit", text };
       if (this.live.send({ ...frame, draft_id: draft.id })) {
         this.sentDrafts.set(draft.id, { id, text });
         return;
       }
     }
-    this.work.send(id, text, note);
+    this.work.send(id, text, note, target);
   }
 
   takeOver() {

@@ -53,6 +53,8 @@ export class Store extends EventTarget {
     this.timelines = new Map();
     this.view = "open";
     this.search = "";
+    this.meaning = false;
+    this.matches = new Map();
     this.ids = [];
     this.cursor = null;
     this.listState = "loading";
@@ -83,6 +85,10 @@ export class Store extends EventTarget {
   placeInList(item) {
     if (this.listState !== "ready") return;
     // A search's matches are the server's to decide: only rows that are already there change.
+    if (this.search && this.meaning) {
+      this.emit("list"); // nearest first, as the server said
+      return;
+    }
     const belongs = this.search ? this.ids.includes(item.id) : VIEWS[this.view].has(item, this.me);
     const keep = item.id === this.openId && this.ids.includes(item.id);
     this.ids = this.ids.filter((id) => id !== item.id);
@@ -97,7 +103,10 @@ export class Store extends EventTarget {
   }
 
   listSet(items, cursor, { append = false } = {}) {
-    for (const item of items) this.conversations.set(item.id, item);
+    for (const { match, ...item } of items) {
+      this.conversations.set(item.id, item);
+      if (match) this.matches.set(item.id, match);
+    }
     const ids = items.map((item) => item.id);
     this.ids = append ? [...new Set([...this.ids, ...ids])] : ids;
     this.cursor = cursor;

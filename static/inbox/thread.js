@@ -4,6 +4,7 @@ import { h, hue, icon, initials, replace } from "../js/lib/dom.js";
 import { formatText, citationTitle, safeUrl } from "../js/lib/format.js";
 import { t } from "../js/lib/i18n.js";
 import { clockTime, dayName, exactTime } from "../js/lib/time.js";
+import { intentName, languageMark, languageName, moodMark } from "./insights.js";
 import { errorBox } from "./list.js";
 import { contactName } from "./store.js";
 
@@ -11,7 +12,8 @@ const NEAR_END_PX = 120;
 
 export class ThreadPane {
   /** `actions`: why(message), earlier(), retry(), resend(pending), discard(pending). */
-  constructor(root, store, actions) {
+  constructor(root, store, translating, actions) {
+    this.translating = translating;
     this.root = root;
     this.store = store;
     this.actions = actions;
@@ -77,6 +79,7 @@ export class ThreadPane {
         if (anchor) anchor.after(row);
         else this.log.prepend(row);
       }
+      this.foundRender(row, message);
       const newDay = !previous || new Date(previous.created_at).toDateString() !== new Date(message.created_at).toDateString();
       row.dataset.day = newDay ? dayName(message.created_at) : "";
       row.classList.toggle("entry--same", Boolean(previous) && !newDay && sameAuthor(previous, message));
@@ -85,7 +88,43 @@ export class ThreadPane {
     }
   }
 
+  /** What was found out later, and the text in the language that is read, go into the row that is there. */
+  foundRender(row, message) {
+    const line = row.querySelector("[data-found]");
+    if (!line) return;
+    const shown = this.translating.shown(message);
+    const state = JSON.stringify([shown, message.sentiment, message.intent, message.language]);
+    if (line.dataset.found === state) return;
+    line.dataset.found = state;
+    const bubble = row.querySelector(".bubble");
+    if ((bubble.dataset.shown || message.text) !== shown.text) {
+      bubble.dataset.shown = shown.text;
+      replace(bubble, formatText(shown.text, { citations: shown.text === message.text ? message.citations || [] : [] }));
+    }
+    const contact = message.role === "contact";
+    replace(line, contact ? moodMark(message.sentiment, { named: true }) : null, contact ? languageMark(message.language) : null, contact && message.intent ? h("span", { class: "badge badge--outline" }, intentName(message.intent)) : null, this.shownNote(message, shown));
+  }
+
+  shownNote(message, shown) {
+    if (shown.state === "plain") return null;
+    const name = shown.from ? languageName(shown.from) : t("another_language");
+    if (shown.state === "failed") return h("span", null, icon("alert", "icon--sm"), " ", shown.code === "language_pair_unknown" ? t("translation_unknown", { language: name }) : t("translation_failed"));
+    const [text, button] = {
+      translated: [t("translated_from", { language: name }), t("show_original")],
+      written: [t("written_in", { language: name }), t("show_translation")],
+      original: [t("sent_in", { language: name }), t("show_sent")],
+      sent: [t("sent_in", { language: name }), t("show_original")],
+    }[shown.state];
+    return h("span", null, icon("translate", "icon--sm"), " ", text, " · ", h("button", { class: "textlink", type: "button", dataset: { toggle: message.id }, onClick: () => this.original(message) }, button));
+  }
+
+  original(message) {
+    this.translating.toggle(message);
+    requestAnimationFrame(() => requestAnimationFrame(() => this.log.querySelector(`[data-toggle="${CSS.escape(message.id)}"]`)?.focus()));
+  }
+
   messageRow(message) {
+    if (message.role === "system" && message.private) return summaryRow(message);
     if (message.role === "system") return h("li", { class: "entry entry--system", dataset: { id: message.id } }, h("span", null, message.text, " · ", h("time", { title: exactTime(message.created_at) }, clockTime(message.created_at))));
     const who = author(message, this.store.conversation());
     const body = h("div", { class: "bubble", dir: "auto" }, formatText(message.text, { citations: message.citations || [] }));
@@ -94,6 +133,7 @@ export class ThreadPane {
       h("div", { class: "entry__main" },
         h("div", { class: "entry__head" }, h("span", { class: "entry__name" }, who.name), message.private ? h("span", { class: "badge badge--warning" }, icon("note"), t("note")) : null, message.role === "bot" ? decisionBadge(message.decision) : null, h("time", { class: "entry__time", datetime: message.created_at, title: exactTime(message.created_at) }, clockTime(message.created_at)), message.reply_id ? h("button", { class: "entry__why", type: "button", onClick: () => this.actions.why(message) }, icon("help", "icon--sm"), t("why")) : null),
         body,
+        h("div", { class: "entry__found", "aria-live": "off", dataset: { found: "" } }),
         message.citations?.length ? sources(message.citations) : null));
   }
 
@@ -143,6 +183,12 @@ function decisionBadge(decision) {
   if (decision === "abstain") return h("span", { class: "badge" }, icon("minus"), t("decision_abstain"));
   if (decision === "handoff") return h("span", { class: "badge badge--warning" }, icon("user"), t("decision_handoff"));
   return null;
+}
+
+/** What the suite notes for the team: its first line is the title. */
+function summaryRow(message) {
+  const [title, ...lines] = message.text.split("\n");
+  return h("li", { class: "entry entry--note", dataset: { id: message.id } }, h("span", { class: "avatar avatar--bot", "aria-hidden": "true" }, icon("lines")), h("div", { class: "entry__main" }, h("div", { class: "entry__head" }, h("span", { class: "entry__name" }, title), h("span", { class: "badge badge--warning" }, icon("note"), t("note")), h("time", { class: "entry__time", datetime: message.created_at, title: exactTime(message.created_at) }, clockTime(message.created_at))), h("div", { class: "bubble", dir: "auto" }, formatText(lines.join("\n")))));
 }
 
 function streamRow(replyId, text) {

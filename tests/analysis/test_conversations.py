@@ -149,6 +149,13 @@ def test_the_newest_message_weighs_most_in_the_mood(scores: list[float], label: 
     assert mood_of(scores)[0] == label
 
 
+def test_posting_a_message_waits_for_none_of_it(talk: Talk, fake_models: fakes.FakeModels) -> None:
+    talk.post("The parcel is late, this is negative.")
+    assert (_jobs(talk.tenant_id, ANNOTATE), fake_models.embedded) == ([], [])
+    dispatch_due()
+    assert (len(_jobs(talk.tenant_id, ANNOTATE)), fake_models.embedded) == (1, [])
+
+
 # -- filters and labels ----------------------------------------------------------------------------------------------
 @pytest.mark.parametrize(
     ("query", "found"),
