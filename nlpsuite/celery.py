@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+from pathlib import Path
 from typing import Any
 
 from celery import Celery
@@ -20,6 +21,17 @@ def _keep_our_logging(**_: Any) -> None:
     """Django has configured logging; Celery must not replace it."""
 
 
+def _processor_give_way() -> None:
+    """Let every other process have the processor first; threads that start later inherit it.
+
+    Linux may weigh sessions before processes (autogroups), and each of ours is a session of its own: niceness alone
+    would mean nothing beside the models.
+    """
+    os.nice(19)
+    with contextlib.suppress(OSError):  # not Linux, or built without
+        Path("/proc/self/autogroup").write_text("19")
+
+
 @worker_init.connect
 def _refuse_wrong_role(**_: Any) -> None:
     from django.conf import settings
@@ -31,8 +43,7 @@ def _refuse_wrong_role(**_: Any) -> None:
     try:
         boot_check()
         if settings.NLPSUITE_ROLE == "worker-batch":
-            # Nobody watches its work: whoever chats has the processor first. Threads inherit it.
-            os.nice(19)
+            _processor_give_way()
         if settings.NLPSUITE_ROLE == "worker-inference":
             engine_start()
             start_failure_clear()
