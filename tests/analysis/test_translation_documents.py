@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import re
+import subprocess
+import sys
 import time
 import zipfile
 from pathlib import Path
@@ -16,6 +18,8 @@ from docx.enum.text import WD_BREAK
 from docx.oxml import OxmlElement
 from docx.oxml.ns import qn
 
+from apps.analysis.translation import box
+from apps.analysis.translation.box import BoxedDocument
 from apps.analysis.translation.documents import DocumentRefused, document_read, format_of
 from apps.analysis.translation.segments import Translation
 from apps.inference.services import sentences_split
@@ -274,3 +278,68 @@ def test_the_name_says_the_format(name: str, kind: str) -> None:
 def test_other_names_are_refused_with_those_that_are_known(name: str) -> None:
     with pytest.raises(DocumentRefused, match=r"\.docx"):
         format_of(name)
+
+
+# -- the process that reads them -------------------------------------------------------------------------------------
+@pytest.mark.parametrize(
+    ("kind", "data"),
+    [("docx", word(example())), ("po", PO.encode()), ("srt", SRT.encode()), ("html", b"<p>a <b>b</b> &eacute;</p>")],
+)
+def test_the_boxed_process_does_what_the_plain_one_does(kind: str, data: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(data)
+    boxed, plain = BoxedDocument(str(path), kind), document_read(data, kind)
+    assert boxed.segments == plain.segments
+    made = [Translation(one.segments, split=sentences_split).run(capitals) for one in (boxed, plain)]
+    assert _content(boxed.written(made[0], target="pt")) == _content(plain.written(made[1], target="pt"))
+
+
+def _content(data: bytes) -> Any:
+    if not data.startswith(b"PK"):
+        return data
+    with zipfile.ZipFile(io.BytesIO(data)) as found:
+        return {name: found.read(name) for name in found.namelist()}
+
+
+@pytest.mark.parametrize(("make", "codes"), [one[1:] for one in HOSTILE], ids=[one[0] for one in HOSTILE])
+def test_hostile_archives_are_refused_in_the_box_as_well(make: Any, codes: set[str], tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(make())
+    with pytest.raises(DocumentRefused) as caught:
+        BoxedDocument(str(tmp_path / "file"), "docx")
+    assert caught.value.code in codes
+
+
+ATTACKS = [
+    "open('/etc/passwd').read()",
+    "__import__('socket').socket()",
+    "__import__('os').system('true')",
+    "bytes(10**10)",
+]
+
+
+@pytest.mark.parametrize("attack", ATTACKS)
+def test_a_parser_that_is_taken_over_reaches_nothing(attack: str, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("hello")
+    code = (
+        "import sys, apps.analysis.translation.__main__ as m\n"
+        f"m.document_read = lambda data, kind: {attack}\n"
+        "sys.exit(m.main(sys.argv[1:]))"
+    )
+    arguments = [str(768 * 1024**2), "20", "read", "txt", str(tmp_path / "file"), ""]
+    root = Path(__file__).resolve().parents[2]
+    command = [sys.executable, "-c", code, *arguments]
+    done = subprocess.run(command, cwd=root, input=b"", capture_output=True, timeout=60, check=False)
+    assert done.stdout.startswith(b"refused\n")
+
+
+@pytest.mark.parametrize(
+    ("limit", "value", "code"), [("MEMORY_BYTES", 1024, "bomb_refused"), ("TIMEOUT_S", 0.01, "extract_timeout")]
+)
+def test_a_document_that_needs_too_much_is_refused(
+    limit: str, value: float, code: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").write_text("word " * 300_000)
+    monkeypatch.setattr(box, limit, value)
+    with pytest.raises(DocumentRefused) as caught:
+        BoxedDocument(str(tmp_path / "file"), "txt")
+    assert caught.value.code == code

@@ -22,7 +22,8 @@ from apps.analysis.access import access_document_by_id
 from apps.analysis.models import TranslatedDocument
 from apps.analysis.services.translate import TranslateOptions, segments_translate, source_detect
 from apps.analysis.services.translation_pairs import language_base, pair_find
-from apps.analysis.translation.documents import Document, DocumentRefused, document_read, format_of
+from apps.analysis.translation.box import BoxedDocument
+from apps.analysis.translation.documents import Document, DocumentRefused, format_of
 from apps.analysis.translation.marks import Parts
 from apps.analysis.types import Call
 from apps.core.clock import now
@@ -277,8 +278,7 @@ def document_job_ended(ctx: JobContext, status: str, code: str) -> None:
 
 def _translated(ctx: JobContext, row: TranslatedDocument) -> tuple[bytes, dict[str, Any]]:
     """Return the translated file and what is known of it now."""
-    with default_storage.open(row.storage_name) as file:
-        document = document_read(file.read(MAX_BYTES + 1), row.format)
+    document = BoxedDocument(default_storage.path(row.storage_name), row.format)
     language = row.source
     if language == "auto":
         language = source_detect(document.segments, target=row.target).language

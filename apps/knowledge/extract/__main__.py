@@ -8,55 +8,12 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import os
-import resource
-import socket
 import sys
 from typing import Any
 
 from apps.knowledge.chunking import chunk_document
 from apps.knowledge.extract import ExtractError, extract_file, page_links
-
-_WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
-_REFUSED = ("socket.", "subprocess.", "os.exec", "os.fork", "os.posix_spawn", "os.spawn", "os.system", "os.remove",
-            "os.rename", "os.link", "os.symlink", "os.mkdir", "os.rmdir", "os.kill", "shutil.", "pty.")  # fmt: skip
-_CLONE_NEWUSER, _CLONE_NEWNET = 0x10000000, 0x40000000
-
-
-def _close_the_box(memory_bytes: int, cpu_s: int, paths: list[str]) -> None:
-    """Bound memory, time and disk, and take network and files away before a byte of a document is read."""
-    resource.setrlimit(resource.RLIMIT_CPU, (cpu_s, cpu_s + 1))
-    resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))  # pipes are not files: results still pass
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))
-    if sys.platform.startswith("linux"):  # macOS accepts no limit on the address space
-        import ctypes
-
-        # An empty network namespace where the kernel grants one (os.unshare came with Python 3.12).
-        libc = ctypes.CDLL(None)
-        if libc.unshare(_CLONE_NEWNET) != 0:
-            libc.unshare(_CLONE_NEWUSER | _CLONE_NEWNET)
-        resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, memory_bytes))
-    _install_guard(paths)
-
-
-def _install_guard(paths: list[str]) -> None:
-    """Refuse, inside Python, what no parser has a reason to do: sockets, processes, files other than code and input."""
-    code = tuple({os.path.realpath(p) + os.sep for p in (*sys.path, sys.prefix, sys.base_prefix) if p})
-    allowed = {os.path.realpath(path) for path in paths}
-
-    def guard(event: str, arguments: tuple[Any, ...]) -> None:
-        if event == "open":
-            path, _, flags = arguments
-            if isinstance(path, (str, bytes)):
-                real = os.path.realpath(os.fsdecode(path))
-                if flags & _WRITING or (real not in allowed and not real.startswith(code)):
-                    raise PermissionError("This file is outside the box.")
-        elif event.startswith(_REFUSED):
-            raise PermissionError(f"{event} is not allowed while reading a document.")
-
-    sys.addaudithook(guard)
-    del socket.socket
+from apps.knowledge.extract.closing import close_the_box
 
 
 def _read(path: str, name: str, charset: str, title: str, *, with_links: bool) -> dict[str, Any]:
@@ -83,7 +40,7 @@ def _read(path: str, name: str, charset: str, title: str, *, with_links: bool) -
 def main(arguments: list[str]) -> int:
     """Read every file named in `arguments`; one failure does not stop the rest."""
     memory, cpu, links, *rest = arguments
-    _close_the_box(int(memory), int(cpu), rest[0::4])
+    close_the_box(int(memory), int(cpu), rest[0::4])
     for path, name, charset, title in zip(rest[0::4], rest[1::4], rest[2::4], rest[3::4], strict=True):
         result = _read(path, name, charset, title, with_links=links == "links")
         sys.stdout.write(json.dumps(result, ensure_ascii=True) + "\n")
