@@ -201,6 +201,9 @@ _PICTURES = {
     "scores": _("Scores"),
     "of_labels": _("the best of {n} labels"),
     "legend": _("Legend"),
+    "names_in_english": _(
+        "Names are found in English. This text looks {language}: addresses and numbers are found all the same."
+    ),
     "no_entities": _("Nothing was found in this text."),
     "nothing_personal": _("No personal data was found."),
     "before": _("Before"),
@@ -265,7 +268,7 @@ _FORM = {
     "more_options": _("More options ({n})"),
     "no_collection": _("None"),
     "over_the_text": _("None: only the text"),
-    "no_classifier": _("None: the labels above, or intents of support"),
+    "no_classifier": _("None"),
     "version_active": _("The active version"),
     "version": _("Version {n}"),
     "add_with_enter": _("Add with Enter"),

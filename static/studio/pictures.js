@@ -55,16 +55,23 @@ function classify(result) {
   return [verdict("accent", "tag", labelName(result.label), t("of_labels", { n: rows.length })), bars(rows, { name: t("scores") })];
 }
 
-function entities(result, text) {
+/** Names are found in English alone: in another language, what is not marked may still be one. */
+function namesNote(result) {
+  const read = !result.language || result.language === "en" || result.language === "und";
+  return read ? null : h("p", { class: "alert small" }, icon("info"), t("names_in_english", { language: languageName(result.language) }));
+}
+
+function entities(result, text, options) {
   const kinds = kindsOf(result.entities);
-  if (!kinds.length) return verdict("calm", "info", t("no_entities"));
-  return [kindLegend(kinds, result.entities), markedText(text, result.entities, kindMark(kinds), { "aria-label": t("text") })];
+  const note = options.model ? null : namesNote(result);
+  if (!kinds.length) return [verdict("calm", "info", t("no_entities")), note];
+  return [kindLegend(kinds, result.entities), note, markedText(text, result.entities, kindMark(kinds), { "aria-label": t("text") })];
 }
 
 function redact(result, text) {
   const kinds = kindsOf(result.entities);
   const legend = kinds.length ? kindLegend(kinds, result.entities) : verdict("good", "check-circle", t("nothing_personal"));
-  return [legend, h("div", { class: "panes" },
+  return [legend, namesNote(result), h("div", { class: "panes" },
     pane(t("before"), null, { children: markedText(text, result.entities, kindMark(kinds), { "aria-label": t("before") }) }),
     pane(t("after"), result.text, { badge: h("span", { class: "badge badge--success" }, t("n_hidden", { n: number(result.entities.length) })) }))];
 }

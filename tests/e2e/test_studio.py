@@ -22,7 +22,7 @@ WIDE = {"width": 1440, "height": 1000}
 # The first call of a task may load its model.
 LOADING_MS = 90_000
 # What each task's example shows: where, and a text that is there whatever else the model says.
-PICTURES = {
+PICTURES: dict[str, tuple[str, str | re.Pattern[str]]] = {
     "sentiment": (".gauge__label", re.compile("positive|neutral|negative", re.IGNORECASE)),
     "classify": (".verdict__text", "billing"),
     "entities": (".marked mark.span", "Ana Ferreira"),
