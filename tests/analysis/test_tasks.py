@@ -277,3 +277,11 @@ def test_odd_texts_break_nothing(api: ApiClient, task: str) -> None:
     errors = {one["error"]["code"] for one in results if "error" in one}
     assert len(results) == len(few)
     assert errors <= {"text_empty", "text_too_long", "pattern_slow", "language_unknown", "pair_unsupported"}
+
+
+def test_each_task_has_a_card_and_the_schema_of_its_options(api: ApiClient) -> None:
+    items = {item["task"]: item for item in api.get("/nlp").json()["items"]}
+    assert sorted(items) == sorted(TASK_NAMES)
+    assert [name for name, item in items.items() if not item["card"]["model"]] == []
+    assert items["sentiment"]["card"]["quality"]["rows"][0]["metric"] == "macro-F1"
+    assert items["answer"]["options"]["required"] == ["question"]

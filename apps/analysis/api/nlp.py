@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict
 
 from apps.accounts.access import principal_of
 from apps.analysis.services import TASKS, nlp_run
+from apps.analysis.services.cards import card_of
 from apps.analysis.types import MAX_CHARS, MAX_TEXTS, Task
 from apps.core.errors import AppError, Invalid
 
@@ -27,10 +28,15 @@ class NlpIn(BaseModel):
 
 @router.get("")
 def tasks(request: HttpRequest) -> dict[str, Any]:
-    """The tasks, with the JSON schema of their options."""
+    """The tasks, with the JSON schema of their options and the card of the model that answers by default."""
     principal_of(request).require("analysis:use")
     items = [
-        {"task": task.name, "explains": task.explains, "options": task.options.model_json_schema()}
+        {
+            "task": task.name,
+            "explains": task.explains,
+            "options": task.options.model_json_schema(),
+            "card": card_of(task),
+        }
         for task in TASKS.values()
     ]
     return {"items": items, "max_texts": MAX_TEXTS, "max_chars": MAX_CHARS}

@@ -12,6 +12,7 @@ from apps.analysis.evaluation.report import Evaluate, Report
 from apps.analysis.evaluation.spans import answers_evaluate, entities_evaluate, redaction_evaluate
 from apps.analysis.evaluation.summaries import summaries_evaluate
 from apps.analysis.evaluation.translation import translation_evaluate
+from apps.analysis.evaluation.translation import translation_evaluate
 
 EVALUATIONS: dict[str, Evaluate] = {
     "sentiment": sentiment_evaluate,
@@ -19,6 +20,7 @@ EVALUATIONS: dict[str, Evaluate] = {
     "entities": entities_evaluate,
     "redact": redaction_evaluate,
     "summarize": summaries_evaluate,
+    "translate": translation_evaluate,
     "translate": translation_evaluate,
     "answer": answers_evaluate,
     "moderate": moderation_evaluate,

@@ -13,6 +13,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from apps.analysis.evaluation import EVALUATIONS, Report
+from apps.analysis.services.cards import MEASURED
 from apps.analysis.types import Call
 from apps.core.errors import AppError
 from apps.inference.services import engine_ready, engine_start, engine_stop
@@ -37,7 +38,9 @@ class Command(BaseCommand):
         """Tasks, --json, --write, --organization."""
         parser.add_argument("tasks", nargs="*", choices=[[], *EVALUATIONS], help="all when none is named")
         parser.add_argument("--json", action="store_true", help="print JSON instead of tables")
-        parser.add_argument("--write", action="store_true", help="write docs/guide/nlp-quality.md (all tasks)")
+        parser.add_argument(
+            "--write", action="store_true", help="write the guide's page and the model cards (all tasks)"
+        )
         parser.add_argument("--organization", default="", help="slug; its settings count (default: the demo's)")
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -59,6 +62,10 @@ class Command(BaseCommand):
         else:
             self.stdout.write("\n".join(markdown_of(report) for report in reports))
         if options["write"]:
+            MEASURED.write_text(
+                json.dumps([asdict(report) for report in reports], ensure_ascii=False, indent=1) + "\n",
+                encoding="utf-8",
+            )
             GUIDE.write_text(HEAD + "\n" + "\n".join(markdown_of(report) for report in reports), encoding="utf-8")
         if len(reports) < len(names):
             sys.exit(1)
