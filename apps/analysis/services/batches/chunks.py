@@ -26,8 +26,10 @@ DEADLINE_S = 120.0
 # How long a chunk waits for room beside more urgent work before its job is given back.
 PATIENCE_S = 300.0
 _LONGEST_PAUSE_S = 5.0
-# How long a chunk lets replies, drafts and calls of programs pass before it goes on all the same.
+# How long a chunk lets replies, drafts and calls of programs pass before it goes on all the same. Whoever was there a
+# moment ago is probably about to ask again, and would meet a chunk that has begun.
 GIVE_WAY_S = 2.0
+QUIET_S = 1.0
 _LOOK_EVERY_S = 0.02
 _NOT_NOW = (Busy, Unavailable, DeadlineExceeded)
 Result = dict[str, Any]
@@ -56,7 +58,7 @@ def chunk_compute(batch: Batch, chunk: Chunk, *, topics: Topics | None, check: C
     """Fill in one result and one topic for each row. Raises Busy, Unavailable or DeadlineExceeded when the models have
     no room for long, and what `check` raises."""
     connection_release()
-    _give_way(check)
+    _courtesy.give_way(check)
     usable = [index for index, row in enumerate(chunk.rows) if not row.code]
     chunk.results = [_error(row.code, row.message) for row in chunk.rows]
     for index, result in zip(usable, _run(batch, [chunk.rows[i].text for i in usable], check), strict=True):
@@ -65,20 +67,31 @@ def chunk_compute(batch: Batch, chunk: Chunk, *, topics: Topics | None, check: C
     chunk.topics = topics.assign(texts) if topics is not None else [NONE] * len(texts)
 
 
-def _give_way(check: Check) -> None:
-    """Wait while somebody waits for a model, for a short time: the processor has no classes of work, people do."""
-    give_up = time.monotonic() + GIVE_WAY_S
-    while _somebody_waits() and time.monotonic() < give_up:
-        check()
-        connection_release()
-        time.sleep(_LOOK_EVERY_S)
+class _Courtesy:
+    """Waits while somebody uses a model, for a short time: the processor has no classes of work, people do."""
+
+    def __init__(self) -> None:
+        self._seen = -QUIET_S
+
+    def give_way(self, check: Check) -> None:
+        """Return when it has been quiet for a while, or after GIVE_WAY_S."""
+        give_up = time.monotonic() + GIVE_WAY_S
+        while self._busy() and time.monotonic() < give_up:
+            check()
+            connection_release()
+            time.sleep(_LOOK_EVERY_S)
+
+    def _busy(self) -> bool:
+        now = time.monotonic()
+        try:
+            if permits_in_use() or any(n for name, n in calls_in_flight().items() if name != "batch"):
+                self._seen = now
+        except Unavailable:
+            return False
+        return now - self._seen < QUIET_S
 
 
-def _somebody_waits() -> bool:
-    try:
-        return bool(permits_in_use()) or any(n for name, n in calls_in_flight().items() if name != "batch")
-    except Unavailable:
-        return False
+_courtesy = _Courtesy()
 
 
 def _run(batch: Batch, texts: list[str], check: Check) -> list[Result]:
