@@ -122,6 +122,14 @@ def messages_by_ids(*, tenant_id: uuid.UUID, ids: Collection[uuid.UUID]) -> list
         return [message_info(row) for row in Message.objects.filter(id__in=list(ids)[:100])]
 
 
+def message_ids(*, tenant_id: uuid.UUID, after: uuid.UUID | None = None, limit: int = 1000) -> list[uuid.UUID]:
+    """Return a page of the ids of all messages but the system's, oldest first."""
+    with tenant_scope(tenant_id):
+        rows = Message.objects.exclude(role=Message.Role.SYSTEM)
+        rows = rows.filter(id__gt=after) if after else rows
+        return list(rows.order_by("id").values_list("id", flat=True)[:limit])
+
+
 def message_get(*, tenant_id: uuid.UUID, message_id: uuid.UUID) -> MessageInfo:
     """Return one message. Raises NotFound."""
     with tenant_scope(tenant_id):

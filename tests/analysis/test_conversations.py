@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from django.core.management import call_command
 
 from apps.analysis.models import MessageVector
 from apps.analysis.services.annotations import ANNOTATE, annotation_start
@@ -154,6 +155,19 @@ def test_posting_a_message_waits_for_none_of_it(talk: Talk, fake_models: fakes.F
     assert (_jobs(talk.tenant_id, ANNOTATE), fake_models.embedded) == ([], [])
     dispatch_due()
     assert (len(_jobs(talk.tenant_id, ANNOTATE)), fake_models.embedded) == (1, [])
+
+
+def test_messages_from_before_are_read_on_request_and_once(talk: Talk, tenant: Any, capsys: Any) -> None:
+    talk.post("one negative message")
+    talk.post("another negative message")
+    talk.post("a note of the system", role="system")
+    call_command("annotate", org=tenant.slug, limit=1)
+    call_command("annotate", org=tenant.slug)
+    for job_id in _jobs(talk.tenant_id, ANNOTATE):
+        job_run(job_id)
+    call_command("annotate", org=tenant.slug)
+    assert [message.sentiment for message in talk.messages()] == ["negative", "negative", ""]
+    assert [line.split()[0] for line in capsys.readouterr().out.splitlines()] == ["1", "2", "0"]
 
 
 # -- filters and labels ----------------------------------------------------------------------------------------------

@@ -17,10 +17,11 @@ from apps.analysis.services.running import nlp_run
 from apps.analysis.services.translate import SURE
 from apps.analysis.services.translation_pairs import language_base, sources_for
 from apps.analysis.types import Call
-from apps.conversations.selectors import conversation_get, message_get
+from apps.conversations.selectors import conversation_get, message_get, message_ids
 from apps.conversations.services import message_annotate
 from apps.conversations.types import Annotation, MessageInfo
 from apps.core.errors import NotFound
+from apps.core.tenancy import tenant_scope
 from apps.inference.types import Priority
 from apps.jobs.services import JobContext, job_enqueue
 
@@ -49,6 +50,22 @@ def annotation_start(*, tenant_id: uuid.UUID, message_id: uuid.UUID) -> uuid.UUI
         payload={"message_id": str(message_id)},
         unique_key=str(message_id),
     )
+
+
+def annotations_start_missing(*, tenant_id: uuid.UUID, limit: int) -> int:
+    """Enqueue jobs for up to `limit` messages that were never read, oldest first; returns how many are waiting now."""
+    started, after = 0, None
+    while started < limit:
+        page = message_ids(tenant_id=tenant_id, after=after)
+        if not page:
+            break
+        after = page[-1]
+        with tenant_scope(tenant_id):
+            known = set(MessageVector.objects.filter(message_id__in=page).values_list("message_id", flat=True))
+            for message_id in [one for one in page if one not in known][: limit - started]:
+                annotation_start(tenant_id=tenant_id, message_id=message_id)
+                started += 1
+    return started
 
 
 def message_annotate_run(ctx: JobContext) -> None:
