@@ -260,6 +260,26 @@ def test_what_is_no_text_or_too_long_is_refused(kind: str, data: bytes, code: st
     assert caught.value.code == code
 
 
+WRAPPED = """  your order was sent to the shop yesterday, and it will arrive
+  there before noon; please bring the number {number} with you
+  always.
+
+- first item of a list that is not cut
+- second item of a list
+
+A short
+address
+"""
+
+
+def test_paragraphs_that_were_cut_are_read_whole_and_cut_again() -> None:
+    asked: list[str] = []
+    found = written(WRAPPED.encode(), "txt", lambda texts: asked.extend(texts) or capitals(texts)).decode()
+    whole = " ".join(line.strip() for line in WRAPPED.splitlines()[:3])
+    assert whole.replace("{number}", "XN41") in asked
+    assert found == WRAPPED.upper().replace("{NUMBER}", "{number}")
+
+
 def test_too_many_lines_are_refused() -> None:
     with pytest.raises(DocumentRefused) as caught:
         document_read(b"x\n" * 60_000, "txt")

@@ -136,11 +136,9 @@ def test_more_marks_than_a_sentence_can_bear_are_kept_all_the_same() -> None:
 
 # -- glossary and memory ---------------------------------------------------------------------------------------------
 TERMS = [
-    Term("cart", "cesta"),
-    Term("shopping cart", "carrinho"),
-    Term("US", "EUA", True),
-    Term("NLPSuite", "NLPSuite"),
-]
+    Term("cart", "cesta"), Term("shopping cart", "carrinho"), Term("US", "EUA", True), Term("NLPSuite", "NLPSuite"),
+    Term("C++", "cê"), Term("x", "xis"), Term("€", "euro"),
+]  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -154,6 +152,9 @@ TERMS = [
         ("the US shop", "THE EUA SHOP"),
         ("NLPSuite helps", "NLPSuite HELPS"),
         ("cart", "cesta"),
+        ("learn c++ now", "LEARN cê NOW"),
+        ("x marks it", "xis MARKS IT"),
+        ("ten € only", "TEN euro ONLY"),
     ],
 )
 def test_terms_are_translated_as_the_glossary_says(text: str, expected: str) -> None:

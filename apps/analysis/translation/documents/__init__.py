@@ -11,7 +11,7 @@ from apps.analysis.translation.documents.po import PoDocument
 from apps.analysis.translation.documents.texts import TextDocument
 from apps.analysis.translation.documents.types import DocumentRefused
 from apps.analysis.translation.html import HtmlText
-from apps.analysis.translation.layout import PlainText
+from apps.analysis.translation.layout import WrappedText
 from apps.analysis.translation.markdown import MarkdownText
 from apps.analysis.translation.marks import Parts
 from apps.analysis.translation.srt import SubtitleText
@@ -27,7 +27,7 @@ class Document(Protocol):
 
 
 FORMATS: dict[str, Callable[[bytes], Document]] = {
-    "txt": lambda data: TextDocument(data, PlainText),
+    "txt": lambda data: TextDocument(data, WrappedText),
     "md": lambda data: TextDocument(data, MarkdownText),
     "html": lambda data: TextDocument(data, HtmlText),
     "srt": lambda data: TextDocument(data, SubtitleText),
