@@ -10,8 +10,7 @@ from apps.analysis.evaluation.labels import (
 )
 from apps.analysis.evaluation.report import Evaluate, Report
 from apps.analysis.evaluation.spans import answers_evaluate, entities_evaluate, redaction_evaluate
-from apps.analysis.evaluation.summaries import summaries_evaluate
-from apps.analysis.evaluation.translation import translation_evaluate
+from apps.analysis.evaluation.summaries import keywords_evaluate, summaries_evaluate
 from apps.analysis.evaluation.translation import translation_evaluate
 
 EVALUATIONS: dict[str, Evaluate] = {
@@ -21,10 +20,10 @@ EVALUATIONS: dict[str, Evaluate] = {
     "redact": redaction_evaluate,
     "summarize": summaries_evaluate,
     "translate": translation_evaluate,
-    "translate": translation_evaluate,
     "answer": answers_evaluate,
     "moderate": moderation_evaluate,
     "language": language_evaluate,
+    "keywords": keywords_evaluate,
 }
 
 __all__ = ["EVALUATIONS", "Evaluate", "Report"]

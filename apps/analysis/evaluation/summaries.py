@@ -1,12 +1,14 @@
-"""Summaries beside what people wrote: the synopses of Debian's packages."""
+"""Summaries and keywords beside what people wrote: the synopses of Debian's packages."""
 
 from __future__ import annotations
 
 import re
+from collections import Counter
 from pathlib import Path
 
 from apps.analysis.evaluation.labels import results_of
 from apps.analysis.evaluation.report import Progress, Report, Row, rounded
+from apps.analysis.services.grounding.text import content_terms, term_set
 from apps.analysis.services.segments import sentences_of
 from apps.analysis.services.summarize import EXTRACTIVE
 from apps.analysis.types import Call
@@ -15,6 +17,7 @@ from apps.core.errors import Unavailable
 STATUS = Path("/var/lib/dpkg/status")
 _COUNT = 200
 _LEAST_CHARS = 250
+_PHRASES = 5
 
 
 def descriptions_read(path: Path = STATUS) -> list[tuple[str, str]]:
@@ -68,4 +71,34 @@ def summaries_evaluate(call: Call, progress: Progress) -> Report:
             Row("ROUGE-L, abstractive, one sentence", score(ours["abstractive", "short"]), baseline),
         ),
         "A synopsis is a phrase of a few words, and most first sentences define the package: lead-1 is hard to beat here.",
+    )
+
+
+def keywords_evaluate(call: Call, progress: Progress) -> Report:
+    """Share of a synopsis' words that the first five phrases of the long text have, beside its commonest words."""
+    rows = descriptions_read()[:_COUNT]
+    found = results_of(call, "keywords", [text for _, text in rows], progress, count=_PHRASES)
+    named = [" ".join(keyword["text"] for keyword in one["keywords"]) for one in found]
+    # As many words as our phrases have.
+    common = [
+        frozenset(word for word, _ in Counter(content_terms(text)).most_common(len(term_set(words))))
+        for (_, text), words in zip(rows, named, strict=True)
+    ]
+
+    def recall(chosen: list[frozenset[str]]) -> float:
+        wanted = [term_set(synopsis) for synopsis, _ in rows]
+        shares = [len(a & b) / max(1, len(a)) for a, b in zip(wanted, chosen, strict=True)]
+        return rounded(sum(shares) / len(shares))
+
+    return Report(
+        "keywords",
+        found[0]["model"],
+        f"{len(rows)} package descriptions of the Debian system, long text to the words of the synopsis",
+        (
+            Row(
+                f"recall of the synopsis' words, {_PHRASES} phrases",
+                recall([term_set(words) for words in named]),
+                {"commonest words, as many": recall(common)},
+            ),
+        ),
     )
