@@ -127,9 +127,7 @@ def _summary(call: Call, text: str, spans: list[tuple[int, int]], options: Summa
 
 
 # -- by its own sentences ------------------------------------------------------------------------------------------------
-def _chosen(
-    call: Call, text: str, spans: list[tuple[int, int]], wanted: int, *, lead: float = _LEAD
-) -> list[_Said]:
+def _chosen(call: Call, text: str, spans: list[tuple[int, int]], wanted: int, *, lead: float = _LEAD) -> list[_Said]:
     """Return the most central sentences that are unlike each other, in order of the text.
 
     Source: Mihalcea and Tarau, "TextRank", EMNLP 2004, over cosines of sentence vectors; a part of the weight falls from
