@@ -21,8 +21,8 @@ from typing import Any
 import numpy as np
 
 from apps.analysis.services.grounding.check import GroundingContext, PassageText
-from apps.analysis.services.grounding.text import SentenceBuffer
 from apps.analysis.services.grounding.quoting import quote_answer
+from apps.analysis.services.grounding.text import SentenceBuffer
 from apps.inference.catalogue import catalogue_load
 from apps.inference.engine.host import EngineHost
 from apps.inference.engine.types import ChatMessage, EngineConfig, GenerateRequest

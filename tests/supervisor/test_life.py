@@ -103,7 +103,12 @@ def test_a_second_up_says_that_it_is_running_already(own: Stack) -> None:
 
 def test_readiness_names_what_is_away_and_liveness_stays(own: Stack) -> None:
     """K11: each part frozen in turn; named within 10 s (15 s for workers, whose sign of life lasts 10), back after."""
-    named = {"postgres": "database", "valkey": "redis", "worker-default": "worker-default", "worker-batch": "worker-batch"}
+    named = {
+        "postgres": "database",
+        "valkey": "redis",
+        "worker-default": "worker-default",
+        "worker-batch": "worker-batch",
+    }
     found = {role: _frozen(own, role, part) for role, part in named.items()}
     assert found == dict.fromkeys(named, (True, 200, True))
 

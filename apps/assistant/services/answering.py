@@ -15,10 +15,10 @@ import numpy as np
 import structlog
 
 from apps.analysis.services.grounding.check import GroundingContext, PassageText, SentenceCheck
+from apps.analysis.services.grounding.quoting import quote_answer
 from apps.analysis.services.grounding.text import Sentence, SentenceBuffer
 from apps.assistant.condense import condense_query
 from apps.assistant.decision import Decision, Thresholds, decide
-from apps.analysis.services.grounding.quoting import quote_answer
 from apps.assistant.services.phrases import phrase
 from apps.assistant.services.prompt import STOP, answer_prompt, copy_prompt
 from apps.assistant.types import Answer, Question

@@ -57,7 +57,8 @@ class PresidioTagger:
             pipeline = spacy.util.load_model_from_path(self._path)
         except Exception as error:
             raise ModelUnavailable(f"{self._spec.name} cannot be loaded: {error}") from error
-        engine.nlp = {first: pipeline} | {language: spacy.blank(language) for language in others}
+        nlp: dict[str, Any] = {first: pipeline} | {language: spacy.blank(language) for language in others}
+        engine.nlp = nlp  # type: ignore[assignment]  # the library calls it None until it is loaded
         registry = RecognizerRegistry(supported_languages=self._languages)
         registry.load_predefined_recognizers(languages=self._languages, nlp_engine=engine)
         _complete(registry, self._languages)
