@@ -229,7 +229,7 @@ class ComparePage {
       const mark = index === 0 ? null : h("span", { class: `badge ${same ? "badge--success" : "badge--warning"}` }, icon(same ? "check" : "alert"), t(same ? "agrees" : "differs", { name: LETTERS[this.columns.indexOf(done[0])] }));
       return [LETTERS[this.columns.indexOf(column)], column.done.result.model || "–", h("span", { class: "column__line" }, lines[index][0] || "–", mark), lines[index][1] || "–", h("span", { class: column.done.ms === fastest ? "strong" : "" }, duration(column.done.ms))];
     });
-    replace(part("overview-table"), table([{ label: t("column_short") }, { label: t("model") }, { label: t("result") }, { label: t("score"), num: true }, { label: t("time"), num: true }], rows, t("overview")));
+    replace(part("overview-table"), table([{ label: t("column_short") }, { label: t("model"), keep: true }, { label: t("result") }, { label: t("score"), num: true }, { label: t("time"), num: true }], rows, t("overview")));
   }
 
   async share() {

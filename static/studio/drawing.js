@@ -139,9 +139,11 @@ export async function copyText(text) {
   }
 }
 
+/** `columns`: [{label, num?, keep?}]; `num` aligns figures, `keep` leaves short values on one line. The first cell names its row. */
 export function table(columns, rows, name) {
+  const look = ({ num, keep }) => (num ? "num" : keep ? "keep" : null);
   return h("div", { class: "table-wrap", tabindex: "0", role: "region", "aria-label": name },
     h("table", { class: "table table--dense" }, h("caption", { class: "sr-only" }, name),
-      h("thead", null, h("tr", null, columns.map((column) => h("th", { scope: "col", class: column.num ? "num" : null }, column.label)))),
-      h("tbody", null, rows.map((row) => h("tr", null, row.map((cell, index) => h(index ? "td" : "th", { scope: index ? null : "row", class: columns[index].num ? "num" : null, dir: columns[index].num ? null : "auto" }, cell)))))));
+      h("thead", null, h("tr", null, columns.map((column) => h("th", { scope: "col", class: look(column) }, column.label)))),
+      h("tbody", null, rows.map((row) => h("tr", null, row.map((cell, index) => h(index ? "td" : "th", { scope: index ? null : "row", class: look(columns[index]), dir: columns[index].num ? null : "auto" }, cell)))))));
 }

@@ -155,7 +155,7 @@ function checkedPane(title, text, sentences) {
 function claim(one) {
   return h("li", { class: "claim", dataset: { supported: String(Boolean(one.supported)) } },
     h("span", { class: "claim__mark", title: t(one.supported ? "supported" : "unsupported") }, icon(one.supported ? "check" : "alert", "icon--sm"), h("span", { class: "sr-only" }, t(one.supported ? "supported" : "unsupported"))),
-    h("span", { class: "claim__text", dir: "auto" }, one.text, one.source ? h("span", { class: "cite" }, number(one.source)) : null));
+    h("span", { class: "claim__text", dir: "auto" }, one.text, one.supported && one.source ? h("span", { class: "cite" }, number(one.source)) : null));
 }
 
 function translate(result, text, options) {
@@ -191,8 +191,9 @@ function answer(result, text, options) {
   const within = [...(result.sentence || "").split(result.answer)[0]].length;
   return [
     verdict("accent", "quote", result.answer, t("score_is", { score: number(result.score, 2) })),
+    options.collection && result.sentence !== result.answer ? section(t("in_the_source"), markedText(result.sentence || "", [{ start: within, end: within + [...result.answer].length }], mark, { "aria-label": t("in_the_source") })) : null,
     options.collection
-      ? section(t("in_the_source"), markedText(result.sentence || "", [{ start: within, end: within + [...result.answer].length }], mark, { "aria-label": t("in_the_source") }))
+      ? null
       : section(t("in_the_text"), markedText(text, [{ start: result.start, end: result.end }], mark, { "aria-label": t("text") })),
     sources(result.source ? [result.source] : []),
   ];
