@@ -122,7 +122,6 @@ def test_a_bar_opens_its_texts_and_the_address_keeps_the_filter(
     page.wait_for_url("**/?source=south")
     expect(page.locator(".texts__facts").first).to_contain_text("south")
     expect(page.locator(".texts__facts").filter(has_text="north")).to_have_count(0)
-    _bar(page, "labels", "errors").first.scroll_into_view_if_needed()
     page.reload()
     expect(page.get_by_role("button", name="Remove the filter Source")).to_be_visible(timeout=20_000)
     expect(page.locator(".texts__facts").first).to_contain_text("south")

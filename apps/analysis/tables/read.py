@@ -27,9 +27,21 @@ _TEXT_NAMES = (
     "内容",
     "评论",
 )
-_TIME_NAMES = ("created_at", "timestamp", "datetime", "date", "time", "created", "at", "时间", "日期")
-_SOURCE_NAMES = ("source", "channel", "product", "category", "brand", "country", "store", "来源", "渠道")
-_REFERENCE_NAMES = ("id", "reference", "ref", "key", "ticket", "编号")
+_TIME_NAMES = ("created_at", "timestamp", "datetime", "date", "day", "time", "when", "created", "at", "时间", "日期")
+_SOURCE_NAMES = (
+    "source",
+    "channel",
+    "shop",
+    "store",
+    "product",
+    "category",
+    "brand",
+    "country",
+    "store",
+    "来源",
+    "渠道",
+)
+_REFERENCE_NAMES = ("id", "reference", "ref", "key", "ticket", "nr", "编号")
 _ZIP, _OLE = b"PK\x03\x04", b"\xd0\xcf\x11\xe0"
 
 
