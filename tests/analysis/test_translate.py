@@ -137,6 +137,7 @@ def test_other_pairs_come_from_the_catalogue(tenant: Any, tmp_path: Path, settin
     asked = [("en", "pt"), ("en", "de"), ("fi", "sw")]
     models = [run(tenant, ENGLISH, source=source, target=target)[0]["model"] for source, target in asked]
     assert models == ["bergamot-en-pt", "de", "nllb"]
+    assert run(tenant, FRENCH, target="de")[0]["model"] == "nllb"
 
 
 ODD = [

@@ -83,15 +83,15 @@ def texts_translate(call: Call, texts: Sequence[str], options: TranslateOptions)
         places = [n for n, source in enumerate(sources) if source.language == language and outcomes[n] == {}]
         group = [one for n in places if isinstance(one := layouts[n], Layout)]
         try:
-            written, used = _group_translate(call, group, language, options)
+            written, model, used = _group_translate(call, group, language, options)
             tokens += used
         except AppError as error:
             if options.source != "auto" or error.code != "language_pair_unknown":
                 raise
-            written = list[str | AppError]([error] * len(group))
+            written, model = list[str | AppError]([error] * len(group)), {}
         for place, text in zip(places, written, strict=True):
             detected = {"confidence": sources[place].confidence} if options.source == "auto" else {}
-            found: Outcome = {"text": text, "source": language, "target": options.target, **detected}
+            found: Outcome = {"text": text, "source": language, "target": options.target, **detected, **model}
             outcomes[place] = text if isinstance(text, AppError) else found
     return outcomes, tokens
 
@@ -132,15 +132,16 @@ def source_detect(segments: Sequence[Parts], *, target: str, model: str = "") ->
 
 def _group_translate(
     call: Call, layouts: Sequence[Layout], language: str, options: TranslateOptions
-) -> tuple[list[str | AppError], int]:
-    """Return the texts of one language in the target's, and the tokens that took."""
+) -> tuple[list[str | AppError], dict[str, str], int]:
+    """Return the texts of one language in the target's, which model made them, and the tokens that took."""
     if language == "und" or language_base(language) == language_base(options.target):
-        return [layout.written(layout.segments) for layout in layouts], 0
+        return [layout.written(layout.segments) for layout in layouts], {}, 0
     pair = pair_find(language, options.target, model=options.model)
     segments = [segment for layout in layouts for segment in layout.segments]
     made, tokens = segments_translate(call, segments, pair=pair, glossary=options.glossary, memory=options.memory)
     done = iter(made)
-    return [layout.written([next(done) for _ in layout.segments]) for layout in layouts], tokens
+    written: list[str | AppError] = [layout.written([next(done) for _ in layout.segments]) for layout in layouts]
+    return written, {"model": pair.model}, tokens
 
 
 def segments_translate(
