@@ -150,6 +150,6 @@ export class Board {
       h("div", { class: "texts__head" }, h("p", { class: "small muted texts__facts" }, facts.join(" · ")), badge),
       h("p", { class: "texts__text", dir: "auto" }, item.text.length > 600 ? `${item.text.slice(0, 600)}…` : item.text || "–"),
       plain ? h("p", { class: "texts__output", dir: "auto" }, item.output) : null,
-      item.error ? h("p", { class: "small muted" }, item.error.message) : h("details", { class: "texts__json" }, h("summary", { class: "small muted" }, t("details")), h("pre", { tabindex: "0" }, h("code", null, JSON.stringify(item.result, null, 2)))));
+      item.error ? h("p", { class: "small muted" }, refusal(item.error)) : h("details", { class: "texts__json" }, h("summary", { class: "small muted" }, t("details")), h("pre", { tabindex: "0" }, h("code", null, JSON.stringify(item.result, null, 2)))));
   }
 }
