@@ -30,7 +30,9 @@ export class Conversations {
   }
 
   listQuery(cursor) {
-    return { ...(this.store.search ? { q: this.store.search } : VIEWS[this.store.view].query), limit: LIST_PAGE, cursor };
+    const { search, meaning, mood, view } = this.store;
+    // What is found by meaning is ordered by it alone.
+    return { ...(search ? { q: search } : VIEWS[view].query), mood: search && meaning ? "" : mood, limit: LIST_PAGE, cursor };
   }
 
   listPath() {

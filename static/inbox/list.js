@@ -86,6 +86,7 @@ export class ListPane {
     if (this.store.search) {
       return h("div", { class: "empty" }, h("div", { class: "empty__icon" }, icon("search")), h("p", { class: "empty__title" }, t("search_nothing")), h("p", { class: "empty__text" }, t("search_nothing_text", { q: this.store.search })), h("button", { class: "btn", type: "button", onClick: this.actions.clearSearch }, t("search_clear")));
     }
+    if (this.store.mood) return h("div", { class: "empty" }, h("div", { class: "empty__icon" }, icon("search")), h("p", { class: "empty__title" }, t("search_nothing")), h("p", { class: "empty__text" }, t("mood_nothing")));
     const view = this.store.view;
     return h("div", { class: "empty" }, h("div", { class: "empty__icon" }, icon(view === "resolved" ? "check-circle" : "inbox")), h("p", { class: "empty__title" }, t(`empty_${view}`)), h("p", { class: "empty__text" }, t(`empty_${view}_text`)), view === "open" ? h("a", { class: "btn", href: "/", target: "_blank", rel: "noopener" }, t("open_demo")) : null);
   }

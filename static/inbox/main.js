@@ -109,10 +109,16 @@ class Console {
       clearTimeout(this.searchTimer);
       this.searchTimer = setTimeout(() => this.searchSet(this.searchBox.value.trim()), SEARCH_AFTER_MS);
     });
+    const mood = part("mood");
+    mood.addEventListener("change", () => {
+      store.mood = mood.value;
+      this.work.listLoad();
+    });
     const meaning = part("meaning");
     meaning.addEventListener("click", () => {
       store.meaning = !store.meaning;
       meaning.setAttribute("aria-pressed", String(store.meaning));
+      mood.disabled = store.meaning;
       if (store.search) this.work.listLoad();
       this.searchBox.focus();
     });

@@ -54,6 +54,7 @@ export class Store extends EventTarget {
     this.view = "open";
     this.search = "";
     this.meaning = false;
+    this.mood = "";
     this.matches = new Map();
     this.ids = [];
     this.cursor = null;
@@ -89,7 +90,7 @@ export class Store extends EventTarget {
       this.emit("list"); // nearest first, as the server said
       return;
     }
-    const belongs = this.search ? this.ids.includes(item.id) : VIEWS[this.view].has(item, this.me);
+    const belongs = this.search ? this.ids.includes(item.id) : VIEWS[this.view].has(item, this.me) && (!this.mood || item.mood?.label === this.mood);
     const keep = item.id === this.openId && this.ids.includes(item.id);
     this.ids = this.ids.filter((id) => id !== item.id);
     if (belongs || keep) this.ids.push(item.id);

@@ -4,6 +4,7 @@ import { h, hue, icon, initials, replace } from "../js/lib/dom.js";
 import { formatText, citationTitle, safeUrl } from "../js/lib/format.js";
 import { t } from "../js/lib/i18n.js";
 import { clockTime, dayName, exactTime } from "../js/lib/time.js";
+import { explanation } from "./explaining.js";
 import { intentName, languageMark, languageName, moodMark } from "./insights.js";
 import { errorBox } from "./list.js";
 import { contactName } from "./store.js";
@@ -102,7 +103,10 @@ export class ThreadPane {
       replace(bubble, formatText(shown.text, { citations: shown.text === message.text ? message.citations || [] : [] }));
     }
     const contact = message.role === "contact";
-    replace(line, contact ? moodMark(message.sentiment, { named: true }) : null, contact ? languageMark(message.language) : null, contact && message.intent ? h("span", { class: "badge badge--outline" }, intentName(message.intent)) : null, this.shownNote(message, shown));
+    const why = contact && message.sentiment ? explanation(message) : null;
+    row.querySelector(".words")?.remove();
+    if (why) line.after(why.place);
+    replace(line, contact ? moodMark(message.sentiment, { named: true }) : null, why?.button, contact ? languageMark(message.language) : null, contact && message.intent ? h("span", { class: "badge badge--outline" }, intentName(message.intent)) : null, this.shownNote(message, shown));
   }
 
   shownNote(message, shown) {

@@ -65,6 +65,28 @@ def test_rows_messages_and_the_picture_tell_the_mood(
     page.context.close()
 
 
+def test_the_list_shows_one_mood_and_a_message_says_why_it_has_its_own(
+    browser: Browser, stack: Stack, talk: Callable[..., str], faults: list[str], shots: Path
+) -> None:
+    talk("Pleased check", "Thank you, that was wonderful and very quick!")
+    found = talk("Angry check", "This is terrible, I am really angry.")
+    page = _console(browser, stack, faults)
+    page.goto(f"{stack.base}/inbox/?view=open&c={found}")
+    expect(page.locator(".conv", has_text="Pleased check").locator(".mood--positive")).to_be_visible(timeout=READ_MS)
+    page.get_by_label("Mood", exact=True).select_option("negative")
+    expect(page.locator(".conv", has_text="Pleased check")).to_have_count(0)
+    expect(page.locator(".conv", has_text="Angry check")).to_be_visible(timeout=READ_MS)
+    why = page.get_by_role("button", name="Why this mood?")
+    why.click(timeout=READ_MS)
+    expect(page.get_by_text("Words that count most for Negative")).to_contain_text("terrible", timeout=60_000)
+    expect(page.locator(".word--for", has_text="terrible")).to_be_visible()
+    page.screenshot(path=str(shots / "mood-why.png"))
+    why.click()
+    expect(page.locator(".words")).to_be_hidden()
+    assert faults == []
+    page.context.close()
+
+
 def test_a_suggested_label_is_one_click(
     browser: Browser, stack: Stack, talk: Callable[..., str], faults: list[str]
 ) -> None:
