@@ -129,6 +129,15 @@ def test_a_message_in_a_language_nobody_reads_has_a_language_alone(talk: Talk) -
     assert (row.language, row.sentiment, row.sentiment_score, row.intent) == ("zh", "", None, "")
 
 
+def test_without_a_translator_a_foreign_message_has_a_language_alone(
+    talk: Talk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("apps.analysis.services.annotations.sources_for", lambda target: [])
+    talk.post("A minha encomenda ainda não chegou e estou muito aborrecida com isso.")
+    _run(talk)
+    assert (talk.messages()[0].language, talk.messages()[0].sentiment) == ("pt", "")
+
+
 def test_a_message_without_letters_is_no_error(talk: Talk) -> None:
     talk.post("👍 12345 !!!")
     _run(talk)

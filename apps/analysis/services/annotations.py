@@ -20,7 +20,7 @@ from apps.analysis.types import Call
 from apps.conversations.selectors import conversation_get, message_get, message_ids
 from apps.conversations.services import message_annotate
 from apps.conversations.types import Annotation, MessageInfo
-from apps.core.errors import NotFound
+from apps.core.errors import Invalid, NotFound
 from apps.core.tenancy import tenant_scope
 from apps.inference.types import Priority
 from apps.jobs.services import JobContext, job_enqueue
@@ -93,10 +93,10 @@ def text_read(*, tenant_id: uuid.UUID, text: str, hint: str = "", priority: Prio
     language = _language(text, hint)
     if language in {"", READING}:
         return _Read(language, text, False)
-    options = {"source": language, "target": READING}
-    if language not in (sources_for(READING) or [language]):
+    known = sources_for(READING)
+    if known is not None and language not in known:
         return _Read(language, None, False)
-    found = _one(tenant_id, "translate", text, options, priority)
+    found = _one(tenant_id, "translate", text, {"source": language, "target": READING}, priority)
     return _Read(language, found["text"], True) if found else _Read(language, None, False)
 
 
@@ -135,8 +135,11 @@ def _intent(tenant_id: uuid.UUID, text: str) -> str:
 def _one(
     tenant_id: uuid.UUID, task: str, text: str, options: dict[str, Any] | None = None, priority: Priority = "batch"
 ) -> dict[str, Any] | None:
-    """Return a task's result for one text, or None where it refuses this text."""
-    found = nlp_run(
-        tenant_id=tenant_id, task=task, texts=[text], options=options, priority=priority, deadline_s=_DEADLINE_S
-    )[0]
+    """Return a task's result for one text, or None where it refuses this text or its language."""
+    try:
+        found = nlp_run(
+            tenant_id=tenant_id, task=task, texts=[text], options=options, priority=priority, deadline_s=_DEADLINE_S
+        )[0]
+    except Invalid:
+        return None
     return None if "error" in found else found
