@@ -119,6 +119,7 @@ _OPTIONS = {
     "val_format_bullets": _("Bullets"),
     "val_method_extractive": _("From the text"),
     "val_method_abstractive": _("Written anew"),
+    "val_length_headline": _("Headline"),
     "val_length_short": _("Short"),
     "val_length_medium": _("Medium"),
     "val_length_long": _("Long"),
@@ -330,6 +331,19 @@ _CLASSIFIERS = {
     "editor_ready": _("Ready to train."),
 }
 
+_CARD = {
+    "model_card": _("Model card"),
+    "languages": _("Languages"),
+    "licence": _("Licence"),
+    "from": _("Comes from"),
+    "revision": _("Revision"),
+    "metric": _("Measure"),
+    "ours": _("This model"),
+    "measured_quality": _("Measured quality"),
+    "measured_on": _("Measured on: {data}."),
+    "not_measured": _("This model was not measured here."),
+}
+
 _COMPARE = {
     "remove_column": _("Remove this column"),
     "column": _("Column {name}"),
@@ -383,4 +397,6 @@ _ERRORS = {
     "error_fetch_status": _("The address answered with an error."),
 }
 
-STUDIO_MESSAGES = _TASKS | _VALUES | _OPTIONS | _RESULT | _PICTURES | _INPUT | _FORM | _CLASSIFIERS | _COMPARE | _ERRORS
+STUDIO_MESSAGES = (
+    _TASKS | _VALUES | _OPTIONS | _RESULT | _PICTURES | _INPUT | _FORM | _CLASSIFIERS | _CARD | _COMPARE | _ERRORS
+)

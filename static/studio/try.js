@@ -3,6 +3,7 @@
 import { h, icon, replace } from "../js/lib/dom.js";
 import { i18nLoad, jsonRead, t } from "../js/lib/i18n.js";
 import { toast } from "../js/lib/toast.js";
+import { cardShow } from "./card.js";
 import { classifiersGet, refusalText, taskRun, tasksGet } from "./call.js";
 import { copyText } from "./drawing.js";
 import { TextInput, emptyState } from "./input.js";
@@ -57,6 +58,7 @@ class TryPage {
     this.bar.mark(name);
     part("about").textContent = word(`about_${name}`, "");
     this.form.show(this.task, values || this.kept[name] || {});
+    cardShow(part("card"), this.task.card);
     part("explain-box").hidden = !this.task.explains;
     part("explain").checked = explain && this.task.explains;
     const before = this.shown.get(name);

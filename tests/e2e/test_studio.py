@@ -147,6 +147,18 @@ def test_an_explanation_marks_the_words_that_decided(studio: Callable[..., Page]
     page.screenshot(path=str(shots / "studio-explained.png"), full_page=True)
 
 
+def test_a_task_shows_the_card_of_its_model(studio: Callable[..., Page], stack: Stack) -> None:
+    with stack.client() as client:
+        items = client.get("/api/v1/nlp").json()["items"]
+    card = next(item["card"] for item in items if item["task"] == "sentiment")
+    page = studio("?task=sentiment")
+    page.get_by_text("Model card").click()
+    measured = page.get_by_role("table", name="Measured quality")
+    expect(measured.get_by_role("row").nth(1)).to_contain_text(card["quality"]["rows"][0]["metric"])
+    expect(measured.get_by_role("columnheader", name="VADER")).to_be_visible()
+    expect(page.get_by_text(card["quality"]["data"])).to_be_visible()
+
+
 def test_a_changed_text_marks_the_result_as_old(studio: Callable[..., Page]) -> None:
     page = studio("?task=language")
     text_box(page).fill("Good morning to you all, dear friends.")
