@@ -112,7 +112,13 @@ def test_catalogue_names_the_defaults() -> None:
     assert default_model("chat").name == "smollm2-135m-instruct"
     assert default_model("embedding").dim == 384
     assert [model.name for model in model_list()] == sorted(catalogue().models)
-    assert {model.role for model in model_list() if model.is_default} == {"chat", "embedding", "tagger", "translator"}
+    assert {model.role for model in model_list() if model.is_default} == {
+        "chat",
+        "classifier",
+        "embedding",
+        "tagger",
+        "translator",
+    }
 
 
 def test_models_list_prints_a_table_and_json(capsys: pytest.CaptureFixture[str]) -> None:
