@@ -134,6 +134,21 @@ def test_more_marks_than_a_sentence_can_bear_are_kept_all_the_same() -> None:
     assert translated(text) == text.replace("word", "WORD")
 
 
+@pytest.mark.parametrize(
+    ("text", "asked"),
+    [
+        ("YOUR ORDER {name} IS LATE", "Your order XN41 is late"),
+        ("USA EU", "USA EU"),
+        ("YOUR Order", "YOUR Order"),
+        ("WARNING", "WARNING"),
+    ],
+)
+def test_capitals_alone_are_asked_for_in_small_letters_and_come_back_in_capitals(text: str, asked: str) -> None:
+    seen: list[str] = []
+    assert translated(text, lambda texts: seen.extend(texts) or list(texts)) == text
+    assert seen == [asked]
+
+
 # -- glossary and memory ---------------------------------------------------------------------------------------------
 TERMS = [
     Term("cart", "cesta"), Term("shopping cart", "carrinho"), Term("US", "EUA", True), Term("NLPSuite", "NLPSuite"),

@@ -14,6 +14,8 @@ from apps.analysis.translation.protect import Glossary, protected
 _STAND_IN = "\ue000"
 # Longer ones are cut between words: no model was trained on them.
 MAX_SENTENCE_CHARS = 3_000
+# Fewer letters are an abbreviation.
+_LEAST_CAPITALS = 6
 
 # A text in (sentence, white space after it) pairs.
 Split = Callable[[str], Sequence[tuple[str, str]]]
@@ -158,6 +160,32 @@ def _sentence(text: str, inner: Sequence[tuple[int, Mark]], words: Iterator[Mark
 
 # -- translating -----------------------------------------------------------------------------------------------------
 def _sentences_translate(sentences: Sequence[Parts], translate: Translate) -> dict[Parts, Parts]:
+    """Return each sentence's translation. What is written in capitals alone is asked for in small letters: models were
+    trained on few capitals, and make "SUA OUDER HAS BEEN SHIPPED" of "YOUR ORDER HAS BEEN SHIPPED"."""
+    quiet = {parts: _lowered(parts) for parts in sentences if _in_capitals(parts)}
+    done = _kept_translate(list(dict.fromkeys(quiet.get(parts, parts) for parts in sentences)), translate)
+    return {
+        parts: tuple(part.upper() if isinstance(part, str) else part for part in done[quiet[parts]])
+        if parts in quiet
+        else done[parts]
+        for parts in sentences
+    }
+
+
+def _in_capitals(parts: Parts) -> bool:
+    text = " ".join(part for part in parts if isinstance(part, str))
+    return text.isupper() and sum(map(str.isalpha, text)) >= _LEAST_CAPITALS and len(text.split()) > 1
+
+
+def _lowered(parts: Parts) -> Parts:
+    """Return the parts in small letters, the first of all but that."""
+    lower = [part.lower() if isinstance(part, str) else part for part in parts]
+    if isinstance(lower[0], str):
+        lower[0] = lower[0][:1].upper() + lower[0][1:]
+    return tuple(lower)
+
+
+def _kept_translate(sentences: Sequence[Parts], translate: Translate) -> dict[Parts, Parts]:
     """Return each sentence's translation: with its numbers as they are, then with those as marks, then in pieces."""
     done: dict[Parts, Parts] = {}
     left = list(sentences)
