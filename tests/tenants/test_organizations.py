@@ -25,6 +25,8 @@ GOOD: dict[str, list[Any]] = {
     "requests_per_minute": [1, 1_000_000],
     "max_concurrent_calls": [1, 1024],
     "tokens_per_day": [1, 10**12],
+    "batch_retention_days": [1, 3650],
+    "moderation_thresholds": [{}, {"spam": 0.3, "threat": 1}],
 }
 BAD: dict[str, list[Any]] = {
     "answer_threshold": [-0.1, 1.1, "x", True, [0.5], float("nan")],
@@ -34,6 +36,8 @@ BAD: dict[str, list[Any]] = {
     "requests_per_minute": [0, 1_000_001, None, True, 10.5],
     "max_concurrent_calls": [0, 1025, None, True, "8"],
     "tokens_per_day": [0, 10**12 + 1, None, True, 0.5],
+    "batch_retention_days": [0, 3651, None, True, 1.5],
+    "moderation_thresholds": [None, [], {"spam": 2}, {"spam": None}, {"other": 0.5}],
 }
 
 
