@@ -8,8 +8,21 @@ from typing import Any
 
 import pytest
 from django.conf import settings
+from django.core.files.uploadedfile import SimpleUploadedFile
 
 from apps.accounts.services import api_key_create, api_key_revoke, member_create, member_remove
+from apps.analysis.models import ClassifierVersion
+from apps.analysis.services.batches.control import batch_cancel, batch_delete, batch_pause, batch_resume
+from apps.analysis.services.batches.create import batch_create_from_items
+from apps.analysis.services.classifiers import (
+    classifier_activate,
+    classifier_create,
+    classifier_delete,
+    classifier_teach,
+)
+from apps.analysis.services.documents import document_create, document_delete
+from apps.analysis.services.glossary import glossary_delete, glossary_set
+from apps.analysis.services.memory import memory_add, memory_delete, memory_list
 from apps.conversations.services import inbox_create, inbox_identity_secret_renew, inbox_update
 from apps.core.tenancy import tenant_scope
 from apps.events.models import AuditEntry
@@ -57,9 +70,72 @@ def _then(make: Any, act: Any) -> Any:
     return run
 
 
+def _classifier(tenant_id: Any) -> Any:
+    examples = [{"text": f"{label} {number}", "label": label} for label in "ab" for number in range(2)]
+    made = classifier_create(tenant_id=tenant_id, name="C", examples=examples, actor=ACTOR)
+    with tenant_scope(tenant_id):
+        ClassifierVersion.objects.update(status="ready")
+    return made.id
+
+
+def _teach(tenant_id: Any, made: Any) -> None:
+    more = [{"text": "a 3", "label": "a"}]
+    classifier_teach(tenant_id=tenant_id, reference=str(made), examples=more, replace=False, actor=ACTOR)
+
+
+def _batch(tenant_id: Any) -> Any:
+    return batch_create_from_items(tenant_id=tenant_id, task="language", items=["Text."], actor=ACTOR).id
+
+
+def _pause_and_resume(tenant_id: Any, made: Any) -> None:
+    batch_pause(tenant_id=tenant_id, batch_id=made, actor=ACTOR)
+    batch_resume(tenant_id=tenant_id, batch_id=made, actor=ACTOR)
+
+
+def _cancel_and_delete(tenant_id: Any, made: Any) -> None:
+    batch_cancel(tenant_id=tenant_id, batch_id=made, actor=ACTOR)
+    batch_delete(tenant_id=tenant_id, batch_id=made, actor=ACTOR)
+
+
+def _term(tenant_id: Any) -> Any:
+    pair = {"source": "en", "target": "pt"}
+    return glossary_set(tenant_id=tenant_id, **pair, term="desk", translation="mesa", actor=ACTOR).id
+
+
+def _units(tenant_id: Any) -> Any:
+    """Several at once have no row to name."""
+    memory_add(tenant_id=tenant_id, source="en", target="pt", units=[("Desk", "Mesa")], actor=ACTOR)
+    return ""
+
+
+def _unit(tenant_id: Any) -> Any:
+    _units(tenant_id)
+    (unit,), _ = memory_list(tenant_id=tenant_id)
+    return unit.id
+
+
+def _document(tenant_id: Any) -> Any:
+    return document_create(tenant_id=tenant_id, file=SimpleUploadedFile("a.txt", b"Text."), target="pt", actor=ACTOR).id
+
+
 ACTIONS: dict[str, Any] = {
     "api_key.created": _key,
     "api_key.revoked": _then(_key, lambda t, i: api_key_revoke(tenant_id=t, key_id=i, actor=ACTOR)),
+    "batch.deleted": _then(_batch, _cancel_and_delete),
+    "batch.resumed": _then(_batch, _pause_and_resume),
+    "batch.started": _batch,
+    "classifier.activated": _then(
+        _classifier, lambda t, i: classifier_activate(tenant_id=t, reference=str(i), version=1, actor=ACTOR)
+    ),
+    "classifier.created": _classifier,
+    "classifier.deleted": _then(
+        _classifier, lambda t, i: classifier_delete(tenant_id=t, reference=str(i), actor=ACTOR)
+    ),
+    "classifier.taught": _then(_classifier, _teach),
+    "document.deleted": _then(_document, lambda t, i: document_delete(tenant_id=t, document_id=i, actor=ACTOR)),
+    "document.translated": _document,
+    "glossary.deleted": _then(_term, lambda t, i: glossary_delete(tenant_id=t, entry_id=i, actor=ACTOR)),
+    "glossary.set": _term,
     "inbox.created": _inbox,
     "inbox.changed": _then(_inbox, lambda t, i: inbox_update(tenant_id=t, inbox_id=i, changes={}, actor=ACTOR)),
     "inbox.identity_secret_renewed": _then(
@@ -67,6 +143,8 @@ ACTIONS: dict[str, Any] = {
     ),
     "member.added": _member,
     "member.removed": _then(_member, lambda t, i: member_remove(tenant_id=t, user_id=i, actor=ACTOR)),
+    "memory.added": _units,
+    "memory.deleted": _then(_unit, lambda t, i: memory_delete(tenant_id=t, unit_id=i, actor=ACTOR)),
     "organization.settings_changed": lambda t: (
         organization_settings_update(tenant_id=t, values={"max_active_replies": 3}, actor=ACTOR) and t
     ),
