@@ -1,6 +1,6 @@
 """B7: parts of the product that are told to stop under load end in time and lose nothing that was acknowledged.
 
-`SHUTDOWNS` (default 4: each part once) says how often; 50 were run for the figures in SECURITY.md.
+`SHUTDOWNS` (default 4: each part once) says how often; 24 were run for the figures in SECURITY.md.
 """
 
 from __future__ import annotations
