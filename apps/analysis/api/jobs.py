@@ -81,18 +81,17 @@ _FILE_FIELDS = {
     "start": {"type": "boolean", "default": True, "description": "false leaves it as a draft, to be looked at first"},
 }
 # One route takes a form with a file or JSON: said here, since the generator knows one body per route.
+_ITEMS_BODY = JobIn.model_json_schema(ref_template="#/components/schemas/{model}")
+# The generator knows nothing of this model, so it stands where it is named.
+_ITEMS_BODY["properties"]["items"]["items"] = {"anyOf": [{"type": "string"}, _ITEMS_BODY.pop("$defs")["ItemIn"]]}
 _BODY = {
     "requestBody": {
         "required": True,
         "content": {
-            "application/json": {"schema": JobIn.model_json_schema(ref_template="#/components/schemas/{model}")},
+            "application/json": {"schema": _ITEMS_BODY},
             "multipart/form-data": {"schema": {"type": "object", "required": ["file"], "properties": _FILE_FIELDS}},
         },
     }
-}
-_item_schema = _BODY["requestBody"]["content"]["application/json"]["schema"].pop("$defs")["ItemIn"]  # type: ignore[index]
-_BODY["requestBody"]["content"]["application/json"]["schema"]["properties"]["items"]["items"] = {  # type: ignore[index]
-    "anyOf": [{"type": "string"}, _item_schema]
 }
 
 

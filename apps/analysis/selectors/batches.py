@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.db.models import QuerySet
@@ -110,13 +110,11 @@ def filter_numbers(batch: Batch, chosen: RowFilter) -> dict[str, int] | None:
     if chosen.since is not None or chosen.until is not None:
         if batch.bucket_start is None:
             return None
-        conditions |= _bucket_range(batch, chosen)
+        conditions |= _bucket_range(batch.bucket_unit, batch.bucket_start, chosen)
     return conditions
 
 
-def _bucket_range(batch: Batch, chosen: RowFilter) -> dict[str, int]:
-    unit, start = batch.bucket_unit, batch.bucket_start
-    assert start is not None  # noqa: S101
+def _bucket_range(unit: str, start: datetime, chosen: RowFilter) -> dict[str, int]:
     least, most = 0, 2**31 - 1
     if chosen.since is not None:
         least = max(0, bucket_number(bucket_floor(chosen.since, unit), unit, start))

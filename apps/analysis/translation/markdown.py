@@ -57,7 +57,7 @@ class MarkdownText(Layout):
             self._table = False
             return self._copied(place, place + 1)
         before_blank = place == 0 or not self._lines[place - 1].strip()
-        if _INDENTED.match(line) and before_blank and not _PREFIX.match(line)[0].strip():  # type: ignore[index]
+        if _INDENTED.match(line) and before_blank and not _prefix(line).strip():
             return self._copied(place, place + 1)
         following = self._lines[place + 1] if place + 1 < len(self._lines) else ""
         if "|" in line and (self._table or ("|" in following and _TABLE_RULE.match(following))):
@@ -105,13 +105,13 @@ class MarkdownText(Layout):
     def _paragraph(self, place: int) -> int:
         """Take a line and those that go on with its paragraph: they are read as one."""
         first = self._lines[place]
-        prefix = _PREFIX.match(first)[0]  # type: ignore[index]
+        prefix = _prefix(first)
         quote = prefix.count(">")
         texts = [first[len(prefix) :]]
         end = place + 1
         heading = "#" in prefix
         while not heading and end < len(self._lines) and not _breaks(texts[-1]) and self._goes_on(end, quote):
-            texts.append(self._lines[end][len(_PREFIX.match(self._lines[end])[0]) :])  # type: ignore[index]
+            texts.append(self._lines[end].removeprefix(_prefix(self._lines[end])))
             end += 1
         self.copy(prefix)
         self._inline(" ".join(text.strip() for text in texts[:-1]) + (" " if texts[1:] else "") + texts[-1])
@@ -119,7 +119,7 @@ class MarkdownText(Layout):
 
     def _goes_on(self, place: int, quote: int) -> bool:
         line = self._lines[place]
-        prefix = _PREFIX.match(line)[0]  # type: ignore[index]
+        prefix = _prefix(line)
         following = self._lines[place + 1] if place + 1 < len(self._lines) else ""
         starts = bool(prefix.replace(">", "").strip()) or prefix.count(">") != quote
         rule = _RULE.match(line[len(prefix) :]) or _DEFINITION.match(line) or _FENCE.match(line)
@@ -186,3 +186,9 @@ def _opening(text: str, match: re.Match[str], opened: list[str]) -> bool:
     """Return whether a mark of stress begins one: it touches the word after it, and none of its kind is open."""
     after = text[match.end() : match.end() + 1]
     return match.group() not in opened and bool(after) and not after.isspace()
+
+
+def _prefix(line: str) -> str:
+    """Return what stands before a line's words: quotation marks, a bullet, the signs of a heading; often nothing."""
+    found = _PREFIX.match(line)
+    return found[0] if found else ""
