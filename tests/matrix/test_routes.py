@@ -183,8 +183,9 @@ def test_no_answer_holds_a_text_of_another_organisation(operation: Operation, a:
 
 
 def test_a_listing_of_ones_own_does_hold_the_canary(a: World) -> None:
-    """The control of the test above: the canary is where it would leak from."""
-    texts = [(o, _normal(ApiClient(a.key).get(o.path + "?q=pallets"))) for o in OPERATIONS if _is_listing(o)]
+    """The control of the test above: the canary is where it would leak from. Asked with the whole subject: with one word
+    the stand-in for meaning is near its limit, and the letters of a canary can push it below."""
+    texts = [(o, _normal(ApiClient(a.key).get(f"{o.path}?q={SUBJECT}"))) for o in OPERATIONS if _is_listing(o)]
     assert [str(o) for o, text in texts if a.canary not in text] == []
 
 

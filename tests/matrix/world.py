@@ -90,8 +90,8 @@ def world_create(name: str) -> World:
 
 def _translation(world: World) -> None:
     common: dict[str, Any] = {"tenant_id": world.tenant_id, "source": "en", "target": "pt"}
-    entry = glossary_set(**common, term=f"{world.canary} pallets", translation=world.canary)
-    memory_add(**common, units=[(f"{world.canary} pallets", world.canary)])
+    entry = glossary_set(**common, term=f"{world.canary} {SUBJECT}"[:100], translation=world.canary)
+    memory_add(**common, units=[(f"{world.canary} {SUBJECT}", world.canary)])
     file = SimpleUploadedFile(f"{world.canary}.txt", world.canary.encode())
     document = document_create(**common, file=file)
     (unit,), _ = memory_list(tenant_id=world.tenant_id)
