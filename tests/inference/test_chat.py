@@ -26,6 +26,7 @@ from apps.inference.engine.errors import (
 )
 from apps.inference.engine.generation import ChatRunner, Generation
 from apps.inference.engine.host import EngineHost
+from apps.inference.engine.precedence import Precedence
 from apps.inference.engine.types import ChatMessage, EngineConfig, GenerateRequest
 from apps.inference.engine.weights import weights_prepare
 
@@ -59,7 +60,7 @@ def chat_info(host: EngineHost) -> dict[str, Any]:
 
 def runner_of(data_dir: Path) -> ChatRunner:
     chat = OpenVinoChat(SMOLLM2, weights_prepare(SMOLLM2, data_dir), EngineConfig(data_dir))
-    runner = ChatRunner(SMOLLM2.name, chat, max_queued=4)
+    runner = ChatRunner(SMOLLM2.name, chat, max_queued=4, precedence=Precedence())
     runner.load()
     return runner
 

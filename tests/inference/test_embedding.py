@@ -14,6 +14,7 @@ from apps.inference.engine.backends.sentence_embed import SentenceEmbedder
 from apps.inference.engine.batching import BatchRunner
 from apps.inference.engine.errors import DeadlineExceeded, ModelUnavailable, Overloaded
 from apps.inference.engine.host import EngineHost
+from apps.inference.engine.precedence import Precedence
 from apps.inference.engine.types import EngineConfig
 from apps.inference.engine.weights import weights_locate
 
@@ -104,7 +105,7 @@ def test_deadline_ends_the_wait_and_the_work(host: EngineHost) -> None:
 
 def runner_of(data_dir: Path, max_queued: int = 64) -> BatchRunner:
     embedder = SentenceEmbedder(MINILM, weights_locate(MINILM), EngineConfig(data_dir))
-    runner = BatchRunner(MINILM.name, embedder, budget_tokens=4096, max_queued=max_queued)
+    runner = BatchRunner(MINILM.name, embedder, budget_tokens=4096, max_queued=max_queued, precedence=Precedence())
     runner.load()
     return runner
 

@@ -12,6 +12,7 @@ import pytest
 from apps.inference.engine.base import Sink
 from apps.inference.engine.errors import DeadlineExceeded, EngineError, ModelUnavailable, Overloaded, Unsupported
 from apps.inference.engine.generation import ChatRunner, Generation
+from apps.inference.engine.precedence import Precedence
 from apps.inference.engine.scheduler import FairQueue
 from apps.inference.engine.types import (
     Capability,
@@ -66,7 +67,7 @@ class Backend:
 
 def make(slots: int, max_queued: int = 1000) -> tuple[ChatRunner, Backend]:
     backend = Backend(slots)
-    runner = ChatRunner("m", backend, max_queued=max_queued)
+    runner = ChatRunner("m", backend, max_queued=max_queued, precedence=Precedence())
     runner.load()
     return runner, backend
 

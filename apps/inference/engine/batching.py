@@ -12,12 +12,18 @@ from typing import Any
 from apps.inference.engine.base import BatchBackend, Prepared
 from apps.inference.engine.errors import DeadlineExceeded, EngineError, ModelUnavailable
 from apps.inference.engine.metering import SIZE_BUCKETS, WAIT_BUCKETS_S, Histogram
+from apps.inference.engine.precedence import Precedence
 from apps.inference.engine.scheduler import CLASSES, FairQueue
 from apps.inference.engine.types import BatchItem, BatchResult, Priority
 
 _BATCH_ITEMS = 64
 # How many waiting items are sorted by length at a time: enough for even batches; all of them run before later ones.
 _SORT_WINDOW = 512
+# Work that nobody watches comes in smaller batches, since what has begun cannot give way, and stands back for those who
+# wait for an answer; but no longer than this for each batch, so that it gets on beside people who never stop asking.
+_BACKGROUND_SHARE = 4
+_STAND_BACK_S = 0.5
+_LOOK_S = 0.004
 # A model that computes one batch for longer than this is stuck.
 _STUCK_S = 30.0
 
@@ -48,9 +54,12 @@ class _Item:
 class BatchRunner:
     """Runs one batch backend on one thread. Live work overtakes the rest between two batches."""
 
-    def __init__(self, name: str, backend: BatchBackend, *, budget_tokens: int, max_queued: int) -> None:
+    def __init__(
+        self, name: str, backend: BatchBackend, *, budget_tokens: int, max_queued: int, precedence: Precedence
+    ) -> None:
         self.name, self.backend = name, backend
         self._budget = budget_tokens
+        self._precedence = precedence
         self._condition = threading.Condition()
         self._queue: FairQueue[_Item] = FairQueue(max_queued)
         self._ready: dict[Priority, deque[list[_Item]]] = {name: deque() for name in CLASSES}
@@ -71,6 +80,13 @@ class BatchRunner:
         """Return one value per item, in input order. Raises Overloaded, DeadlineExceeded, ModelUnavailable."""
         if not items:
             return BatchResult(())
+        waiting = self._precedence.wait(priority)
+        try:
+            return self._run_call(items, priority, tenant, deadline_s)
+        finally:
+            waiting.over()
+
+    def _run_call(self, items: Sequence[BatchItem], priority: Priority, tenant: str, deadline_s: float) -> BatchResult:
         prepared = self.backend.prepare(items)
         call = _Call(len(items), time.monotonic() + deadline_s)
         queued = [_Item(call, row, one) for row, one in enumerate(prepared)]
@@ -130,6 +146,7 @@ class BatchRunner:
                 self._computing_since = 0.0
                 while not len(self._queue) and not self._in_ready and not self._stopping:
                     self._condition.wait()
+                self._stand_back()
                 if self._stopping:
                     self._fail_waiting()
                     return
@@ -146,13 +163,29 @@ class BatchRunner:
             batches.clear()
         self._in_ready = 0
 
+    def _most_urgent(self) -> Priority:
+        return next(name for name in CLASSES if self._ready[name] or self._queue.depth(name))
+
+    def _stand_back(self) -> None:
+        """Let those go first who wait for another model, where all that waits here is of the last class."""
+        give_up = time.monotonic() + _STAND_BACK_S
+        while (
+            not self._stopping
+            and self._precedence.taken
+            and self._most_urgent() == CLASSES[-1]
+            and time.monotonic() < give_up
+        ):
+            # A look costs microseconds, and being told would need every model to know every other.
+            self._condition.wait(_LOOK_S)
+
     def _take(self) -> list[_Item]:
         """Take the next batch of the most urgent class. Called under the lock."""
-        name = next(name for name in CLASSES if self._ready[name] or self._queue.depth(name))
+        name = self._most_urgent()
         if not self._ready[name]:
             count = min(self._queue.depth(name), _SORT_WINDOW)
             window = [self._queue.pop_class(name) for _ in range(count)]
-            self._ready[name].extend(_batches(window, self._budget))
+            budget = self._budget // _BACKGROUND_SHARE if name == CLASSES[-1] else self._budget
+            self._ready[name].extend(_batches(window, budget))
             self._in_ready += count
         batch = self._ready[name].popleft()
         self._in_ready -= len(batch)

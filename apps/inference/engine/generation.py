@@ -14,6 +14,7 @@ from typing import Any
 from apps.inference.engine.base import ChatBackend
 from apps.inference.engine.errors import DeadlineExceeded, EngineError, ModelUnavailable, Unsupported
 from apps.inference.engine.metering import SIZE_BUCKETS, WAIT_BUCKETS_S, Histogram
+from apps.inference.engine.precedence import Precedence, Waiting
 from apps.inference.engine.scheduler import CLASSES, FairQueue
 from apps.inference.engine.types import Capability, FinishReason, GenerateRequest, GenerateStats, Piece, Priority
 
@@ -38,6 +39,8 @@ class Generation:
         self.tokens = 0
         self.first_token_s = 0.0
         self.cancel: Callable[[], None] | None = None
+        # From admission to the first token.
+        self.waiting: Waiting | None = None
         self._owner = owner
         self._events: queue.SimpleQueue[Event] = queue.SimpleQueue()
         self._listener: Callable[[Event], None] | None = None
@@ -107,6 +110,7 @@ class Generation:
             return
         if not self.first_token_s:
             self.first_token_s = time.monotonic() - self.submitted
+            self.waits_no_more()
             self._owner.first_token(self.first_token_s)
         self.tokens += piece.tokens
         self.deliver(piece)
@@ -131,6 +135,11 @@ class Generation:
                 return
         listener(event)
 
+    def waits_no_more(self) -> None:
+        """Note the first token, or the end."""
+        if self.waiting is not None:
+            self.waiting.over()
+
     def _cut(self, reason: FinishReason) -> GenerateStats:
         total_s = time.monotonic() - self.submitted
         return GenerateStats(0, self.tokens, self.first_token_s, total_s, reason, (reason,) * self.request.n)
@@ -150,8 +159,8 @@ class ChatTotals:
 class ChatRunner:
     """Admits generations to one chat backend: at most `slots` at a time, the others wait in a bounded fair queue."""
 
-    def __init__(self, name: str, backend: ChatBackend, *, max_queued: int) -> None:
-        self.name, self.backend = name, backend
+    def __init__(self, name: str, backend: ChatBackend, *, max_queued: int, precedence: Precedence) -> None:
+        self.name, self.backend, self._precedence = name, backend, precedence
         self.lock = threading.RLock()
         self._queue: FairQueue[Generation] = FairQueue(max_queued)
         self._running: set[Generation] = set()
@@ -182,6 +191,7 @@ class ChatRunner:
                 # With a slot free nothing waits, so a full queue says nothing about this one.
                 self._totals.refused += 1
                 raise
+            generation.waiting = self._precedence.wait(priority)
             heapq.heappush(self._deadlines, (generation.deadline, next(self._numbers), generation))
             self._wake.notify()
         self._pump()
@@ -293,6 +303,7 @@ class ChatRunner:
     def _leave(self, generation: Generation) -> None:
         """Mark the end and give the slot or the place back. Called under the lock."""
         generation.ended = True
+        generation.waits_no_more()
         if generation in self._running:
             self._running.discard(generation)
             self._by_class[generation.priority] -= 1

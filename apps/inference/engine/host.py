@@ -17,6 +17,7 @@ from apps.inference.engine.errors import EngineError, UnknownModel
 from apps.inference.engine.generation import ChatRunner, Generation
 from apps.inference.engine.memory import memory_budget_mb, memory_check, memory_needed_mb
 from apps.inference.engine.pool import Lease, ModelPool
+from apps.inference.engine.precedence import Precedence
 from apps.inference.engine.types import (
     BATCH_ROLES,
     BatchItem,
@@ -39,6 +40,7 @@ class EngineHost:
     def __init__(self, models: Mapping[str, ModelSpec], defaults: Mapping[Role, str], config: EngineConfig) -> None:
         self._models, self._defaults, self._config = dict(models), dict(defaults), config
         self._pool = ModelPool(memory_budget_mb(config), self._make, memory_needed_mb)
+        self._precedence = Precedence()
         self._lock = threading.Lock()
         self._load_s = 0.0
 
@@ -174,8 +176,14 @@ class EngineHost:
         config = self._config
         remote = spec.source.startswith("remote:")
         backend = backend_make(spec, config.data_dir if remote else weights_prepare(spec, config.data_dir), config)
+        # What computes elsewhere makes nobody here wait.
+        precedence = Precedence() if remote else self._precedence
         if spec.role in BATCH_ROLES:
             return BatchRunner(
-                spec.name, backend, budget_tokens=config.batch_tokens, max_queued=config.batch_max_queued
+                spec.name,
+                backend,
+                budget_tokens=config.batch_tokens,
+                max_queued=config.batch_max_queued,
+                precedence=precedence,
             )
-        return ChatRunner(spec.name, backend, max_queued=config.chat_max_queued)
+        return ChatRunner(spec.name, backend, max_queued=config.chat_max_queued, precedence=precedence)
