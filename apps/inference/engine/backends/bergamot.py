@@ -26,8 +26,9 @@ from apps.inference.engine.types import BatchItem, EngineConfig, ModelSpec, Tran
 _MAX_CHARS = 20_000
 # Longer sentences are cut between words: the models were trained on less.
 _MAX_PIECES = 128
-# More rows at a time share more words that may be produced, which costs more than it saves.
-_ROWS, _ROW_TOKENS = 24, 1024
+# More rows at a time share more words that may be produced, which costs more than it saves. 240 sentences in calls of 64 on
+# two threads: 16 rows 620 sentences/s, 24 rows 440 (three batches for two threads), 32 rows 640, 48 rows 470.
+_ROWS, _ROW_TOKENS = 32, 2048
 _SPACE = "▁"
 _LETTER = re.compile(r"[^\W\d_]")
 
@@ -69,7 +70,9 @@ class BergamotTranslator:
             self._models[pair] = BergamotModel(torch, path, dtype)
             self._vocabularies[pair] = _vocabulary(sentencepiece, path)
         self._threads = TorchThreads(torch, self._config.threads, "translate")
-        self.run(self.prepare([TranslateItem("Hello.", *pair) for pair in self._pairs]))
+        # The graph is compiled in its first run, and again with what that showed.
+        for _ in range(2):
+            self.run(self.prepare([TranslateItem("Hello.", *pair) for pair in self._pairs]))
 
     def prepare(self, items: Sequence[BatchItem]) -> list[Prepared]:
         """Cut texts into sentences and tokenise. Raises Unsupported for a pair that is not among the model's."""
@@ -142,9 +145,12 @@ class BergamotTranslator:
         if threads is None:
             raise ModelUnavailable(f"{self._spec.name} is not loaded")
         batches: list[list[tuple[int, int]]] = []
+        # As many batches for one thread as for the other.
+        rounds = -(-len(rows) // (_ROWS * threads.count))
+        most = -(-len(rows) // (rounds * threads.count)) if rows else 0
         for place in sorted(rows, key=lambda place: len(rows[place])):
             width = len(rows[place])
-            if batches and len(batches[-1]) < _ROWS and (len(batches[-1]) + 1) * width <= _ROW_TOKENS:
+            if batches and len(batches[-1]) < most and (len(batches[-1]) + 1) * width <= _ROW_TOKENS:
                 batches[-1].append(place)
             else:
                 batches.append([place])
