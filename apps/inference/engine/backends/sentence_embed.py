@@ -64,7 +64,7 @@ class SentenceEmbedder:
     def run(self, batch: Sequence[Prepared]) -> list[Any]:
         """Return one float32 (dim,) row per text."""
         assert self._threads is not None  # noqa: S101  (set by load)
-        return self._threads.split(self._vectors, batch)
+        return self._threads.split(self._vectors, batch, lambda one: one.size)
 
     def _vectors(self, batch: Sequence[Prepared]) -> list[Any]:
         torch = self._torch

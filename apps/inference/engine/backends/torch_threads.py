@@ -12,6 +12,9 @@ from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
 from typing import Any, TypeVar
 
+# A part is so small that padding and waiting for the last one cost little, and so large that calling torch does too.
+_PART_TOKENS = 512
+
 P = TypeVar("P")
 R = TypeVar("R")
 
@@ -44,15 +47,43 @@ class TorchThreads:
         futures = [self._pool.submit(function, part) for part in parts]
         return [future.result() for future in futures]
 
-    def split(self, function: Callable[[list[P]], Sequence[R]], rows: Sequence[P]) -> list[R]:
-        """Return `function`'s result for each row, computed in `count` parts. Sorted rows make even parts."""
-        parts = [list(rows[index :: self.count]) for index in range(self.count) if index < len(rows)]
+    def split(
+        self, function: Callable[[list[P]], Sequence[R]], rows: Sequence[P], width: Callable[[P], int]
+    ) -> list[R]:
+        """Return `function`'s result for each row, computed in parts; `width` is a row's length in tokens."""
+        if self._pool is None:
+            return list(function(list(rows)))
+        parts = _parts([width(row) for row in rows], self.count)
         found: list[Any] = [None] * len(rows)
-        for index, results in enumerate(self.map(function, parts)):
-            found[index :: self.count] = results
+        for part, results in zip(parts, self.map(lambda part: function([rows[i] for i in part]), parts), strict=True):
+            for index, result in zip(part, results, strict=True):
+                found[index] = result
         return found
 
     def stop(self) -> None:
         """End the threads, after what they compute."""
         if self._pool is not None:
             self._pool.shutdown(wait=True)
+
+
+def _parts(widths: Sequence[int], count: int) -> list[list[int]]:
+    """Return the rows in parts of like width and like work, the widest first; as many for each of `count` threads."""
+    order = sorted(range(len(widths)), key=lambda index: -widths[index])
+    tokens = sum(widths)
+    rounds = max(1, round(tokens / (count * _PART_TOKENS)))
+    limit = -(-tokens // (rounds * count))
+    while len(parts := _cut(order, widths, limit)) > rounds * count:
+        # What padding adds was not counted.
+        limit += 1 + limit // 16
+    return parts
+
+
+def _cut(order: Sequence[int], widths: Sequence[int], limit: int) -> list[list[int]]:
+    """Cut the rows into parts of at most `limit` tokens with padding, or of one row."""
+    parts: list[list[int]] = []
+    for index in order:
+        # The first of a part is its widest, and the others are padded to it.
+        if not parts or (len(parts[-1]) + 1) * widths[parts[-1][0]] > limit:
+            parts.append([])
+        parts[-1].append(index)
+    return parts

@@ -176,7 +176,7 @@ class _Encoder:
     def _compute(self, model: Any, rows: Sequence[_Row]) -> list[FloatArray]:
         if len(rows) == 1 and len(rows[0].ids) > _LONG:
             return self._forward(model, rows)
-        return self._threads.split(lambda part: self._forward(model, part), rows)
+        return self._threads.split(lambda part: self._forward(model, part), rows, lambda row: len(row.ids))
 
     def _forward(self, model: Any, rows: Sequence[_Row]) -> list[FloatArray]:
         torch = self._torch
