@@ -2,7 +2,8 @@
 
 A case is `{"ours", "peers": {name: value}, "unit", "higher_is_better"}`, and where they are known
 `"limit"` (what this machine could do at best), `"limit_ratio"` (how near we are to it, 1 is there), `"variants"` (other
-entries of our own catalogue, which are no peers) and `"missing": {peer: why it was not measured}`.
+entries of our own catalogue, which are no peers), `"missing": {peer: why it was not measured}` and `"repetitions":
+{peer: how often}` of those that were far behind and measured less often than we were.
 """
 
 from __future__ import annotations
@@ -91,18 +92,24 @@ class Samples:
         limit: float | None = None,
         missing: Mapping[str, str] | None = None,
     ) -> Case:
-        """Return the case of the medians. A peer with fewer repetitions than we have counts as missing."""
+        """Return the case of the medians; `repetitions` names the peers that were measured less often than we were."""
         ours = self.median(case_name, OURS)
         players = self._values[case_name]
         count = len(players[OURS])
+        # Who failed on the way is missing; who failed after its last repetition is not.
         peers = {
-            name: statistics.median(values) for name, values in players.items() if name != OURS and len(values) >= count
+            name: statistics.median(values)
+            for name, values in players.items()
+            if name != OURS and (len(values) >= count or name not in (missing or {}))
         }
+        fewer = {name: len(players[name]) for name in peers if len(players[name]) < count}
         absent = {name: why for name, why in (missing or {}).items() if name not in peers}
         variants = {name.removeprefix(VARIANT): peers.pop(name) for name in list(peers) if name.startswith(VARIANT)}
         made = case(ours, peers, unit, higher=higher, limit=limit, missing=absent)
         if variants:
             made["variants"] = {name: rounded(value) for name, value in variants.items()}
+        if fewer:
+            made["repetitions"] = fewer
         return made
 
 

@@ -110,3 +110,34 @@ def test_a_player_that_fails_is_asked_no_more(found: Lineup) -> None:
     samples = measure_all("suite", found, [Measure("case", ["echo", "none"], run)], 3)
     assert asked.count("none") == 1
     assert samples.median("case", "echo") == 2.0
+
+
+def _timed(seconds: dict[str, float], monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Take five repetitions with players that need `seconds`; return who was asked in which order."""
+    asked: list[str] = []
+    clock = [0.0]
+    monkeypatch.setattr("bench.measure.time.monotonic", lambda: clock[0])
+
+    def run(player: str, _number: int) -> dict[str, float]:
+        asked.append(player)
+        clock[0] += seconds[player]
+        return {"case": seconds[player]}
+
+    with lineup([]) as made:
+        measure_all("suite", made, [Measure("case", list(seconds), run)], 5)
+    return asked
+
+
+def test_a_peer_that_is_far_behind_is_measured_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = _timed({OURS: 10.0, "near": 29.0, "far": 31.0}, monkeypatch)
+    assert {name: asked.count(name) for name in (OURS, "near", "far")} == {OURS: 5, "near": 5, "far": 2}
+
+
+def test_we_are_measured_every_time_however_slow(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = _timed({OURS: 100.0, "fast": 10.0}, monkeypatch)
+    assert asked.count(OURS) == 5
+
+
+def test_where_all_are_quick_all_are_measured_every_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = _timed({OURS: 0.1, "slow": 9.0}, monkeypatch)
+    assert asked.count("slow") == 5

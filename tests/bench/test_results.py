@@ -51,7 +51,7 @@ def _samples() -> Samples:
 
 def test_values_are_medians_of_the_repetitions() -> None:
     made = _samples().case("c", "x", higher=True)
-    assert (made["ours"], made["peers"]) == (5.0, {"whole": 10.0})
+    assert (made["ours"], made["peers"]["whole"]) == (5.0, 10.0)
 
 
 def test_a_peer_that_failed_midway_is_missing_with_its_reason() -> None:
@@ -59,8 +59,13 @@ def test_a_peer_that_failed_midway_is_missing_with_its_reason() -> None:
     assert made["missing"] == {"broken": "it has ended"}
 
 
-def test_another_model_of_ours_is_no_peer() -> None:
+def test_a_peer_that_was_measured_less_often_says_how_often() -> None:
     made = _samples().case("c", "x", higher=True)
+    assert (made["peers"]["broken"], made["repetitions"]) == (100.0, {"broken": 1})
+
+
+def test_another_model_of_ours_is_no_peer() -> None:
+    made = _samples().case("c", "x", higher=True, missing={"broken": "it has ended"})
     assert made["variants"] == {"fast": 15.0}
     assert ratio(made) == 0.5
 
