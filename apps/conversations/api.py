@@ -83,7 +83,7 @@ def conversation_page(
         status=status,
         handler=handler,
         assignee=who,
-        label=label,
+        label=_plain(label),
         mood=mood,
         language=_plain(language),
         intent=_plain(intent),

@@ -114,8 +114,33 @@ class Conversation(TenantModel):
     class Meta(TenantModel.Meta):
         constraints = [tenant_unique("conversations_conversation")]
         indexes = [
+            # One for each filter of the list, in its order; without a filter the first.
+            models.Index(fields=["tenant_id", "-updated_at", "-id"], name="conversation_recent"),
             models.Index(fields=["tenant_id", "status", "-updated_at", "-id"], name="conversation_queue"),
+            models.Index(fields=["tenant_id", "mood", "-updated_at", "-id"], name="conversation_mood"),
+            models.Index(fields=["tenant_id", "language", "-updated_at", "-id"], name="conversation_language"),
             models.Index(fields=["tenant_id", "contact", "-created_at"], name="conversation_contact"),
+        ]
+
+
+class ConversationTag(TenantModel):
+    """A label or an intent of a conversation as a row, to filter by; shown are the conversation's own lists.
+
+    Below row-level security PostgreSQL looks things up in an index only by operators that leak nothing. Equality of
+    texts is one, that a list contains something is none: an index on the lists would never be used.
+    """
+
+    class Kind(models.TextChoices):
+        LABEL = "label"
+        INTENT = "intent"
+
+    conversation = models.ForeignKey(Conversation, on_delete=models.CASCADE, db_constraint=False, related_name="tags")
+    kind = models.CharField(max_length=6, choices=Kind.choices)
+    name = models.CharField(max_length=60)
+
+    class Meta(TenantModel.Meta):
+        constraints = [
+            models.UniqueConstraint(fields=["tenant_id", "kind", "name", "conversation"], name="conversation_tag_once")
         ]
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import uuid
 from collections.abc import Collection, Sequence
 
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 
 from apps.accounts.selectors import member_names
-from apps.conversations.models import Conversation, Draft, Inbox, Message
+from apps.conversations.models import Conversation, ConversationTag, Draft, Inbox, Message
 from apps.conversations.types import (
     Annotation,
     ContactInfo,
@@ -218,18 +218,23 @@ def conversations_list(
         elif assignee:
             rows = rows.filter(assignee_id=uuid.UUID(str(assignee)))
         if label:
-            rows = rows.filter(labels__contains=[label])
+            rows = rows.filter(id__in=_tagged(ConversationTag.Kind.LABEL, label))
         if mood:
             rows = rows.filter(mood=mood)
         if language:
             rows = rows.filter(language=language)
         if intent:
-            rows = rows.filter(intents__contains=[intent])
+            rows = rows.filter(id__in=_tagged(ConversationTag.Kind.INTENT, intent))
         if q:
             said = Message.objects.filter(text__icontains=q).values("conversation_id")
             rows = rows.filter(Q(contact__name__icontains=q) | Q(contact__email__icontains=q) | Q(id__in=said))
         page, following = paginate(rows, cursor=cursor, limit=limit, key="updated_at")
         return _with_assignees(tenant_id, page), following
+
+
+def _tagged(kind: str, name: str) -> QuerySet[ConversationTag, uuid.UUID]:
+    """Return the ids of the conversations with a label or an intent."""
+    return ConversationTag.objects.filter(kind=kind, name=name).values_list("conversation_id", flat=True)
 
 
 def draft_info(row: Draft) -> DraftInfo:

@@ -8,7 +8,8 @@ from functools import partial
 
 from django.db import transaction
 
-from apps.conversations.models import Conversation, Message
+from apps.conversations.models import Conversation, ConversationTag, Message
+from apps.conversations.services.tags import conversation_tags_set
 from apps.conversations.types import Annotation
 from apps.core.errors import NotFound
 from apps.core.tenancy import tenant_scope
@@ -78,6 +79,7 @@ def _conversation_update(conversation: Conversation) -> None:
     intents = said.exclude(intent="").values_list("intent", flat=True)[: 4 * _MAX_INTENTS]
     conversation.intents = list(dict.fromkeys(intents))[:_MAX_INTENTS]
     conversation.save(update_fields=["mood", "mood_score", "language", "intents"])
+    conversation_tags_set(conversation=conversation, kind=ConversationTag.Kind.INTENT, names=conversation.intents)
 
 
 def _hint(tenant_id: uuid.UUID, conversation_id: uuid.UUID, message_id: uuid.UUID) -> None:

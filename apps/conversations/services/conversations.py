@@ -6,9 +6,10 @@ import uuid
 from typing import Any
 
 from apps.accounts.access import access_member
-from apps.conversations.models import Contact, Conversation, Inbox, Message
+from apps.conversations.models import Contact, Conversation, ConversationTag, Inbox, Message
 from apps.conversations.selectors import conversation_get
 from apps.conversations.services.messages import conversation_row
+from apps.conversations.services.tags import conversation_tags_set
 from apps.conversations.types import ConversationInfo
 from apps.core.clock import now
 from apps.core.errors import Invalid, NotFound
@@ -60,6 +61,8 @@ def conversation_update(
             row.waiting_since = None
         row.updated_at = now()
         row.save()
+        if row.labels != before["labels"]:
+            conversation_tags_set(conversation=row, kind=ConversationTag.Kind.LABEL, names=row.labels)
         changed = {name: str(getattr(row, name)) for name in CHANGEABLE if getattr(row, name) != before[name]}
         if changed:
             _tell(conversation_id, {"changed": changed}, actor)
