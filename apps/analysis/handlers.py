@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 
-from apps.analysis.services.annotations import ANNOTATE, annotation_start, message_annotate_run
+from apps.analysis.services.annotations import ANNOTATE, annotations_hasten, message_annotate_run, message_read_later
 from apps.analysis.services.batches import DELETE, RUN, batch_delete_run, batch_job_ended, batch_run
 from apps.analysis.services.classifiers import TRAIN, classifier_train, classifier_train_ended
 from apps.analysis.services.conversation_summaries import SUMMARIZE, conversation_summarize_run, summary_start
@@ -14,20 +14,26 @@ from apps.events.types import EventRecord
 from apps.jobs.services import job_end_hook, job_handler
 
 
-@on("message.created")
+@on("message.created", late=True)
 def message_created(event: EventRecord) -> None:
     """Each message is read for language, sentiment and intent by a job; what the system notes is ours already."""
     if event.data["role"] != "system":
-        annotation_start(tenant_id=event.tenant_id, message_id=uuid.UUID(event.data["message_id"]))
+        message_read_later(
+            tenant_id=event.tenant_id,
+            conversation_id=event.subject_id,
+            message_id=uuid.UUID(event.data["message_id"]),
+            role=event.data["role"],
+        )
 
 
-@on("conversation.updated")
+@on("conversation.updated", late=True)
 def conversation_updated(event: EventRecord) -> None:
-    """Who takes a conversation over, and who looks it up later, finds a summary."""
+    """Who takes a conversation over, and who looks it up later, finds a summary, and each message read."""
     changed = event.data.get("changed", {})
     if changed.get("status") == "resolved":
         summary_start(tenant_id=event.tenant_id, conversation_id=event.subject_id, reason="resolve")
     elif changed.get("handler") == "person":
+        annotations_hasten(tenant_id=event.tenant_id, conversation_id=event.subject_id)
         summary_start(tenant_id=event.tenant_id, conversation_id=event.subject_id, reason="handoff")
 
 

@@ -2,6 +2,8 @@
 
 Job `analysis.message_annotate`, one for each message. The models of these tasks read English; a message in a language
 that can be translated is read in its translation, which is kept for the team. What cannot be read stays without.
+
+Nobody waits for it, and it makes nobody wait: what a contact asks the bot is read once the bot has answered.
 """
 
 from __future__ import annotations
@@ -17,13 +19,13 @@ from apps.analysis.services.running import nlp_run
 from apps.analysis.services.translate import SURE
 from apps.analysis.services.translation_pairs import language_base, sources_for
 from apps.analysis.types import Call
-from apps.conversations.selectors import conversation_get, message_get, message_ids
+from apps.conversations.selectors import conversation_get, message_get, message_ids, messages_before
 from apps.conversations.services import message_annotate
 from apps.conversations.types import Annotation, MessageInfo
 from apps.core.errors import Invalid, NotFound
 from apps.core.tenancy import tenant_scope
 from apps.inference.types import Priority
-from apps.jobs.services import JobContext, job_enqueue
+from apps.jobs.services import JobContext, job_enqueue, jobs_hasten
 
 ANNOTATE = "analysis.message_annotate"
 # The language that the models of sentiment, intents and search by meaning read.
@@ -31,6 +33,12 @@ READING = "en"
 # An intent that is less likely than this among the twelve is none: small talk stays below it, and has none.
 _INTENT_SURE = 0.5
 _DEADLINE_S = 60.0
+# A message whose answer never comes is read all the same, when the sweeper comes by after this and its own 20 s:
+# replies have 40 s.
+_ANSWER_S = 20.0
+# More of a contact's messages than wait for one answer.
+_WAITING = 20
+_ALL = 2**31 - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,14 +50,35 @@ class _Read:
     translated: bool
 
 
-def annotation_start(*, tenant_id: uuid.UUID, message_id: uuid.UUID) -> uuid.UUID:
-    """Enqueue the job for a message, in the caller's transaction; a second call returns the first one's id."""
+def annotation_start(*, tenant_id: uuid.UUID, message_id: uuid.UUID, after_s: float = 0.0) -> uuid.UUID:
+    """Enqueue the job for a message, in the caller's transaction; a second call returns the first one's id.
+
+    With `after_s` it waits for `annotations_hasten`, at most about so long.
+    """
     return job_enqueue(
         tenant_id=tenant_id,
         kind=ANNOTATE,
         payload={"message_id": str(message_id)},
         unique_key=str(message_id),
+        after_s=after_s,
     )
+
+
+def message_read_later(*, tenant_id: uuid.UUID, conversation_id: uuid.UUID, message_id: uuid.UUID, role: str) -> None:
+    """Enqueue the job for a message that was just written: of a contact who talks with the bot after the bot's answer,
+    which also starts those that wait for it, of all others at once."""
+    conversation = conversation_get(tenant_id=tenant_id, conversation_id=conversation_id)
+    waits = role == "contact" and conversation.handler == "bot"
+    annotation_start(tenant_id=tenant_id, message_id=message_id, after_s=_ANSWER_S if waits else 0.0)
+    if role != "contact":
+        annotations_hasten(tenant_id=tenant_id, conversation_id=conversation_id)
+
+
+def annotations_hasten(*, tenant_id: uuid.UUID, conversation_id: uuid.UUID) -> int:
+    """Start the jobs of a conversation's last messages that wait for an answer; returns how many there were."""
+    last = messages_before(tenant_id=tenant_id, conversation_id=conversation_id, before_seq=_ALL, limit=_WAITING)
+    keys = [str(message.id) for message in last if message.role == "contact"]
+    return jobs_hasten(tenant_id=tenant_id, kind=ANNOTATE, unique_keys=keys)
 
 
 def annotations_start_missing(*, tenant_id: uuid.UUID, limit: int) -> int:

@@ -22,22 +22,26 @@ from apps.events.types import EventRecord
 log = structlog.get_logger(__name__)
 Handler = Callable[[EventRecord], None]
 _handlers: dict[str, list[Handler]] = defaultdict(list)
+_late_handlers: dict[str, list[Handler]] = defaultdict(list)
 MAX_ATTEMPTS = 10
 
 
-def on(event_type: str) -> Callable[[Handler], Handler]:
-    """Register a handler for an event type. It runs inside the tenant's scope, and may run again after an error."""
+def on(event_type: str, *, late: bool = False) -> Callable[[Handler], Handler]:
+    """Register a handler for an event type. It runs inside the tenant's scope, and may run again after an error.
+
+    `late`: nobody waits for what it does. It runs after all others, whichever app was loaded first.
+    """
 
     def register(handler: Handler) -> Handler:
-        _handlers[event_type].append(handler)
+        (_late_handlers if late else _handlers)[event_type].append(handler)
         return handler
 
     return register
 
 
 def handlers_of(event_type: str) -> list[Handler]:
-    """Return the handlers registered for a type."""
-    return list(_handlers[event_type])
+    """Return the handlers registered for a type, in the order in which they run."""
+    return _handlers[event_type] + _late_handlers[event_type]
 
 
 def dispatch_due(*, limit: int = 200) -> int:
@@ -79,7 +83,7 @@ def _deliver(entry: OutboxEntry) -> EventRecord | None:
             record = EventRecord(
                 row.id, row.tenant_id, row.type, row.subject_type, row.subject_id, row.data, row.actor, row.created_at
             )
-            for handler in _handlers[row.type]:
+            for handler in handlers_of(row.type):
                 handler(record)
         OutboxEntry.objects.filter(id=entry.id).delete()
         return record

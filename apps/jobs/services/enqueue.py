@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import uuid
-from datetime import timedelta
+from collections.abc import Collection
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
@@ -26,11 +27,18 @@ RUN_TASK = "apps.jobs.tasks.job_run_task"
 
 
 def job_enqueue(
-    *, tenant_id: uuid.UUID, kind: str, payload: dict[str, Any], queue: str = "default", unique_key: str = ""
+    *,
+    tenant_id: uuid.UUID,
+    kind: str,
+    payload: dict[str, Any],
+    queue: str = "default",
+    unique_key: str = "",
+    after_s: float = 0.0,
 ) -> uuid.UUID:
     """Write a job in the caller's transaction and hint the broker after commit. Returns its id.
 
-    With `unique_key`, a second call with the same kind and key returns the first job's id.
+    With `unique_key`, a second call with the same kind and key returns the first job's id. With `after_s` the broker is
+    not told: the job waits for `jobs_hasten`, or for the sweeper, which comes CLAIM_GRACE_S after that time.
     """
     with tenant_scope(tenant_id):
         if unique_key:
@@ -39,10 +47,31 @@ def job_enqueue(
                 return found
         job = Job.objects.create(kind=kind, payload=payload, unique_key=unique_key)
         JobDispatch.objects.create(
-            job_id=job.id, tenant_id=tenant_id, queue=queue, next_attempt_at=now() + timedelta(seconds=CLAIM_GRACE_S)
+            job_id=job.id, tenant_id=tenant_id, queue=queue, next_attempt_at=fresh_until() + timedelta(seconds=after_s)
         )
-        transaction.on_commit(partial(broker_hint, job.id, queue))
+        if not after_s:
+            transaction.on_commit(partial(broker_hint, job.id, queue))
     return job.id
+
+
+def fresh_until() -> datetime:
+    """Return the `next_attempt_at` of a job that is made now. One that has a later one waits for its time."""
+    return now() + timedelta(seconds=CLAIM_GRACE_S)
+
+
+def jobs_hasten(*, tenant_id: uuid.UUID, kind: str, unique_keys: Collection[str]) -> int:
+    """Let jobs of a kind that wait for their time run now, hinted after the commit; returns how many there were."""
+    with tenant_scope(tenant_id):
+        ids = Job.objects.filter(kind=kind, unique_key__in=unique_keys).values_list("id", flat=True)
+        due = fresh_until()
+        waiting = JobDispatch.objects.filter(
+            job_id__in=list(ids), tenant_id=tenant_id, status="queued", attempts=0, next_attempt_at__gt=due
+        )
+        found = list(waiting)
+        waiting.filter(job_id__in=[row.job_id for row in found]).update(next_attempt_at=due)
+        for row in found:
+            transaction.on_commit(partial(broker_hint, row.job_id, row.queue))
+    return len(found)
 
 
 def broker_hint(job_id: uuid.UUID, queue: str) -> None:

@@ -11,6 +11,7 @@ import uuid
 from django.db import connection
 
 from apps.jobs.models import JobDispatch
+from apps.jobs.services.enqueue import fresh_until
 
 # Each organisation with fresh jobs in the queue is found by one step in an index, however many jobs it has.
 _FAIREST = """
@@ -28,6 +29,7 @@ FROM waiting
 CROSS JOIN LATERAL (
   SELECT job_id, next_attempt_at FROM jobs_jobdispatch d
   WHERE d.queue = %(queue)s AND d.status = 'queued' AND d.attempts = 0 AND d.tenant_id = waiting.tenant_id
+  AND d.next_attempt_at <= %(due)s
   ORDER BY next_attempt_at LIMIT 1
 ) oldest
 CROSS JOIN LATERAL (
@@ -43,13 +45,13 @@ def job_pick(hinted: uuid.UUID) -> uuid.UUID:
     """Return the job to run for a hint: the hinted one, or that of an organisation with fewer running jobs.
 
     A hint whose own job has been taken is spent on another that waits, since that one's hint may have been spent
-    here. Jobs that were tried before run on their own hints only: they wait for their time.
+    here. Jobs that were tried before or made for later run on their own hints only: they wait for their time.
     """
     row = JobDispatch.objects.filter(job_id=hinted).first()
     if row is None:
         return hinted
     with connection.cursor() as cursor:
-        cursor.execute(_FAIREST, {"queue": row.queue})
+        cursor.execute(_FAIREST, {"queue": row.queue, "due": fresh_until()})
         found = cursor.fetchone()
     if found is None:
         return hinted

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
-
 from django.db import transaction
 from django.db.models import Q
 
 from apps.core.clock import now
 from apps.jobs.models import JobDispatch
-from apps.jobs.services.enqueue import CLAIM_GRACE_S, broker_hint
+from apps.jobs.services.enqueue import broker_hint, fresh_until
 
 
 def jobs_sweep(*, limit: int = 500) -> int:
@@ -24,7 +22,7 @@ def jobs_sweep(*, limit: int = 500) -> int:
             status="queued",
             lease_token=None,
             lease_until=None,
-            next_attempt_at=now() + timedelta(seconds=CLAIM_GRACE_S),
+            next_attempt_at=fresh_until(),
         )
     for row in rows:
         broker_hint(row.job_id, row.queue)
