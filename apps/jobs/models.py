@@ -29,6 +29,7 @@ class Job(TenantModel):
                 name="job_unique_key",
             )
         ]
+        indexes = [models.Index(fields=["tenant_id"], name="job_organization")]
 
 
 class JobDispatch(models.Model):
@@ -68,4 +69,5 @@ class JobDispatch(models.Model):
             models.Index(
                 fields=["queue", "tenant_id"], condition=models.Q(status="running"), name="job_dispatch_running"
             ),
+            models.Index(fields=["tenant_id"], name="job_dispatch_organization"),
         ]

@@ -28,7 +28,7 @@ from apps.core.tenancy import tenant_scope
 from apps.events.models import AuditEntry
 from apps.knowledge.models import Source
 from apps.knowledge.services import source_create_from_text, source_delete, source_reingest
-from apps.tenants.services import organization_create, organization_settings_update
+from apps.tenants.services import organization_create, organization_delete, organization_settings_update
 
 ACTOR = "user:tester"
 
@@ -145,6 +145,7 @@ ACTIONS: dict[str, Any] = {
     "member.removed": _then(_member, lambda t, i: member_remove(tenant_id=t, user_id=i, actor=ACTOR)),
     "memory.added": _units,
     "memory.deleted": _then(_unit, lambda t, i: memory_delete(tenant_id=t, unit_id=i, actor=ACTOR)),
+    "organization.deleted": lambda t: organization_delete(tenant_id=t, actor=ACTOR) or t,
     "organization.settings_changed": lambda t: (
         organization_settings_update(tenant_id=t, values={"max_active_replies": 3}, actor=ACTOR) and t
     ),

@@ -23,10 +23,11 @@ TYPE = "test.happened"
 
 
 @pytest.fixture
-def handle(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[EventRecord], None]], None]:
+def handle(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     """Register a handler of the test's own event type for the length of the test."""
     monkeypatch.setitem(dispatch_module._handlers, TYPE, [])
-    return lambda handler: on(TYPE)(handler) and None
+    monkeypatch.setitem(dispatch_module._late_handlers, TYPE, [])
+    return lambda handler, **how: on(TYPE, **how)(handler) and None
 
 
 def _record(tenant: Any, **data: Any) -> uuid.UUID:
@@ -56,6 +57,16 @@ def test_an_event_reaches_every_handler_once(tenant: Any, handle: Any) -> None:
     assert [dispatch_due(), dispatch_due()] == [1, 0]
     assert seen == [("first", 1), ("second", 1)]
     assert OutboxEntry.objects.count() == 0
+
+
+def test_a_handler_that_nobody_waits_for_runs_last(tenant: Any, handle: Any) -> None:
+    seen: list[str] = []
+    handle(lambda event: seen.append("in no hurry"), late=True)
+    handle(lambda event: seen.append("first"))
+    handle(lambda event: seen.append("second"))
+    _record(tenant)
+    dispatch_due()
+    assert seen == ["first", "second", "in no hurry"]
 
 
 def test_the_event_stays_after_delivery(tenant: Any, handle: Any) -> None:
@@ -247,11 +258,15 @@ def test_a_lost_hint_loses_nothing(tenant: Any, handle: Any, monkeypatch: pytest
 
 
 def test_forgetting_an_organisation_takes_its_events_only(tenant: Any, other_tenant: Any, handle: Any) -> None:
-    _record(tenant)
+    for _ in range(3):
+        _record(tenant)
     kept = _record(other_tenant)
     with tenant_scope(tenant.id):
-        events_forget()
+        forgotten = [events_forget(most=2) for _ in range(3)]
+    assert forgotten == [2, 1, 0]
     assert list(OutboxEntry.objects.values_list("event_id", flat=True)) == [kept]
+    with tenant_scope(other_tenant.id):
+        assert list(Event.objects.values_list("id", flat=True)) == [kept]
 
 
 def test_the_events_of_the_contract_have_handlers() -> None:

@@ -34,10 +34,12 @@ def audit_record(*, action: str, actor: str, target: str = "", data: dict[str, A
     AuditEntry.objects.create(action=action, actor=actor[:80], target=target[:120], data=data or {})
 
 
-def events_forget() -> None:
-    """Delete every event of the open scope's organisation, and what waits in the outbox for it."""
-    OutboxEntry.objects.filter(tenant_id=_tenant()).delete()
-    Event.objects.all().delete()
+def events_forget(*, most: int) -> int:
+    """Delete up to `most` events of the open scope's organisation, and their outbox entries; returns how many."""
+    some = list(Event.objects.order_by("type", "created_at").values_list("id", flat=True)[:most])
+    OutboxEntry.objects.filter(tenant_id=_tenant(), event_id__in=some).delete()
+    Event.objects.filter(id__in=some)._raw_delete("default")
+    return len(some)
 
 
 def _tenant() -> uuid.UUID:

@@ -102,11 +102,14 @@ def _rows_delete(tenant_id: uuid.UUID, batch_id: uuid.UUID, check: Callable[[], 
     with tenant_scope(tenant_id):
         rows = BatchRow.objects.filter(batch_id=batch_id)
         first = rows.order_by("position").values_list("position", flat=True).first()
-        if first is None:
-            BatchCell.objects.filter(batch_id=batch_id)._raw_delete("default")
-            return False
-        rows.filter(position__lt=first + DELETE_ROWS)._raw_delete("default")
-        return True
+        if first is not None:
+            rows.filter(position__lt=first + DELETE_ROWS)._raw_delete("default")
+            return True
+        # Up to as many as rows, where labels, sources, topics and days are many.
+        cells = BatchCell.objects.filter(batch_id=batch_id)
+        some = list(cells.values_list("id", flat=True)[:DELETE_ROWS])
+        cells.filter(id__in=some)._raw_delete("default")
+        return bool(some)
 
 
 def batches_prune() -> int:
