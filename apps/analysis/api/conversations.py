@@ -25,12 +25,15 @@ class TranslationsIn(Schema):
 
 
 @router.get("/search")
-def conversation_search(request: HttpRequest, q: str = "", limit: int = 20) -> dict[str, Any]:
-    """Conversations by meaning, nearest first; `match` is the message that is nearest to `q`."""
+def conversation_search(request: HttpRequest, q: str = "", cursor: str = "", limit: int = 20) -> dict[str, Any]:
+    """Conversations by meaning, nearest first; `match` is the message that is nearest to `q`.
+
+    A cursor goes on with the `q` that it was made for. The pages end after the 1,000 nearest messages.
+    """
     principal = principal_of(request)
     principal.require("conversations:read")
-    found = conversations_meaning(tenant_id=principal.tenant_id, q=q, limit=limit)
-    return {"items": [one.as_dict() for one in found], "next_cursor": None}
+    found, following = conversations_meaning(tenant_id=principal.tenant_id, q=q, cursor=cursor, limit=limit)
+    return {"items": [one.as_dict() for one in found], "next_cursor": following}
 
 
 @router.post("/{conversation_id}/translations")

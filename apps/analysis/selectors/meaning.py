@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import base64
+import math
+import struct
 import uuid
 from dataclasses import dataclass
 from typing import Any
 
-from pgvector.django import CosineDistance
+import numpy as np
 
-from apps.analysis.models import MessageVector
+from apps.analysis.models.conversations import EMBEDDING_DIMENSIONS
+from apps.analysis.selectors.nearest import Near, messages_nearest
 from apps.analysis.services.annotations import text_read
 from apps.analysis.services.heads import vectors_of
 from apps.analysis.types import Call
@@ -16,13 +20,14 @@ from apps.conversations.selectors import conversations_by_ids, messages_by_ids
 from apps.conversations.types import ConversationInfo, MessageInfo
 from apps.core.errors import Invalid
 from apps.core.pagination import page_limit
-from apps.core.tenancy import connection_release, tenant_scope
+from apps.core.tenancy import connection_release
 
 MAX_QUERY = 500
-# A message that is less near than this is about something else.
-_NEAR = 0.25
-# Several near messages may be of one conversation.
-_PER_CONVERSATION = 4
+# A message that is further away than this, in cosine distance, is about something else.
+_FAR = 0.75
+# So many of the nearest messages are looked at, the second number when the first gives too few conversations for a
+# page. The last pages end there: who has read hundreds of conversations asks differently.
+_LOOKED_AT = (200, 1000)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,41 +44,80 @@ class Meant:
         return self.conversation.as_dict() | {"match": match | {"text": self.message.text[:300]}}
 
 
-def conversations_meaning(*, tenant_id: uuid.UUID, q: str, limit: int = 20) -> list[Meant]:
-    """Return up to `limit` conversations by their nearest message, nearest first. Notes count: staff wrote them.
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """The end of a page: the query as it was read, and the last conversation. The next page is cut from the same order
+    and costs no model."""
 
-    Errors: Invalid "query_missing", "limit_invalid"; Busy, Unavailable, DeadlineExceeded of the models.
+    vector: Any
+    last: Near | None = None
+
+    def cursor(self, last: Near) -> str:
+        """Return the cursor of the page after `last`."""
+        packed = struct.pack("<d16s", last.distance, last.conversation_id.bytes) + self.vector.astype("<f2").tobytes()
+        return base64.urlsafe_b64encode(packed).decode().rstrip("=")
+
+
+def conversations_meaning(
+    *, tenant_id: uuid.UUID, q: str, cursor: str = "", limit: int = 20
+) -> tuple[list[Meant], str | None]:
+    """Return a page of conversations by their nearest message, nearest first, and the next cursor. Notes count: staff
+    wrote them.
+
+    Limits: the conversations of the 1,000 nearest messages. A conversation comes once, however many pages are read.
+    Errors: Invalid "query_missing", "limit_invalid", "cursor_invalid"; Busy, Unavailable, DeadlineExceeded of models.
     """
     query, limit = q.replace("\x00", "").strip()[:MAX_QUERY], page_limit(limit)
     if not query:
         raise Invalid("Say what to search for.", code="query_missing")
+    place = _place(cursor) if cursor else _Place(_vector(tenant_id, query))
+    found = _page(tenant_id, place, limit)
+    shown = found[:limit]
+    return _meant(tenant_id, shown), place.cursor(shown[-1]) if len(found) > limit else None
+
+
+def _vector(tenant_id: uuid.UUID, query: str) -> Any:
+    """Return the query as float16 (384,), as vectors are stored: every page compares with the same numbers."""
     connection_release()
     read = text_read(tenant_id=tenant_id, text=query, priority="live")
-    vector = vectors_of(Call(tenant_id, "live"), [read.text or query])[0]
-    nearest = _nearest(tenant_id, vector, limit)
+    return vectors_of(Call(tenant_id, "live"), [read.text or query])[0].astype(np.float16)
+
+
+def _place(cursor: str) -> _Place:
+    """Return what `_Place.cursor` wrote. Raises Invalid."""
+    try:
+        packed = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4))
+        distance, conversation = struct.unpack_from("<d16s", packed)
+        vector = np.frombuffer(packed, "<f2", offset=struct.calcsize("<d16s"))
+    except (ValueError, struct.error) as error:
+        raise Invalid("The cursor is not valid.", code="cursor_invalid") from error
+    if len(vector) != EMBEDDING_DIMENSIONS or not np.isfinite(vector).all() or not math.isfinite(distance):
+        raise Invalid("The cursor is not valid.", code="cursor_invalid")
+    return _Place(vector, Near(distance, uuid.UUID(bytes=conversation), uuid.UUID(int=0)))
+
+
+def _page(tenant_id: uuid.UUID, place: _Place, limit: int) -> list[Near]:
+    """Return the nearest message of each conversation after the place; more than `limit` when there is another page."""
+    for most in _LOOKED_AT:
+        rows = messages_nearest(tenant_id=tenant_id, vector=place.vector, limit=most)
+        best: dict[uuid.UUID, Near] = {}
+        for row in rows:
+            if row.distance <= _FAR:
+                best.setdefault(row.conversation_id, row)
+        found = [row for row in best.values() if place.last is None or row.key > place.last.key]
+        if len(found) > limit or len(rows) < most or rows[-1].distance > _FAR:
+            break
+    return found
+
+
+def _meant(tenant_id: uuid.UUID, nearest: list[Near]) -> list[Meant]:
+    """Return them with their rows; what was deleted meanwhile is left out."""
     conversations = {
-        one.id: one
-        for one in conversations_by_ids(tenant_id=tenant_id, ids=[conversation for conversation, _, _ in nearest])
+        one.id: one for one in conversations_by_ids(tenant_id=tenant_id, ids=[one.conversation_id for one in nearest])
     }
-    messages = {one.id: one for one in messages_by_ids(tenant_id=tenant_id, ids=[message for _, message, _ in nearest])}
+    messages = {one.id: one for one in messages_by_ids(tenant_id=tenant_id, ids=[one.message_id for one in nearest])}
     return [
-        Meant(conversations[conversation], messages[message], score)
-        for conversation, message, score in nearest
-        if conversation in conversations and message in messages
+        Meant(conversations[one.conversation_id], messages[one.message_id], 1 - one.distance)
+        for one in nearest
+        if one.conversation_id in conversations and one.message_id in messages
     ]
-
-
-def _nearest(tenant_id: uuid.UUID, vector: Any, limit: int) -> list[tuple[uuid.UUID, uuid.UUID, float]]:
-    """Return (conversation, its nearest message, cosine), nearest first."""
-    with tenant_scope(tenant_id):
-        rows = (
-            MessageVector.objects.filter(tenant_id=tenant_id)
-            .annotate(distance=CosineDistance("embedding", vector))
-            .order_by("distance")
-            .values_list("conversation_id", "message_id", "distance")[: limit * _PER_CONVERSATION]
-        )
-        best: dict[uuid.UUID, tuple[uuid.UUID, uuid.UUID, float]] = {}
-        for conversation_id, message_id, distance in sorted(rows, key=lambda row: row[2]):
-            if 1 - distance >= _NEAR and conversation_id not in best:
-                best[conversation_id] = (conversation_id, message_id, 1 - float(distance))
-    return list(best.values())[:limit]
