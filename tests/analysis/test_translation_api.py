@@ -16,9 +16,11 @@ from apps.analysis.models import TranslatedDocument
 from apps.analysis.services import documents, glossary, memory
 from apps.core.clock import now
 from apps.core.errors import Unavailable
+from apps.core.redis import redis_client, tenant_key
 from apps.core.tenancy import tenant_scope
 from apps.jobs.models import Job
 from apps.jobs.services import job_run
+from apps.tenants.services import organization_settings_update
 from tests import fakes
 from tests.conftest import ApiClient
 
@@ -219,6 +221,55 @@ def test_a_foreign_document_looks_missing(api: ApiClient, other_api: ApiClient) 
     assert [other_api.get(path).json()["error"]["code"] for path in paths] == ["document_not_found"] * 2
 
 
+# -- the day's tokens --------------------------------------------------------------------------------------------------
+def tokens_used(tenant: Any) -> int:
+    return sum(
+        int(redis_client().get(key)) for key in redis_client().keys(tenant_key(tenant.id, "quota", "tokens", "*"))
+    )
+
+
+@pytest.fixture
+def small_slices(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One segment at a time goes to the model."""
+    monkeypatch.setattr(documents, "_SLICE_CHARS", 1)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_document_counts_against_the_days_tokens_of_its_organisation(
+    api: ApiClient, tenant: Any, other_tenant: Any
+) -> None:
+    upload(api)
+    assert tokens_used(tenant) == 0
+    run_jobs(tenant)
+    # The stand-in takes one token for each sentence.
+    assert (tokens_used(tenant), tokens_used(other_tenant)) == (2, 0)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_no_document_is_taken_when_the_days_tokens_are_used(api: ApiClient, other_api: ApiClient, tenant: Any) -> None:
+    organization_settings_update(tenant_id=tenant.id, values={"tokens_per_day": 2}, actor="test")
+    upload(api)
+    run_jobs(tenant)
+    refused = upload(api)
+    assert (refused.status_code, refused.json()["error"]["code"]) == (429, "quota_exceeded")
+    assert 0 < int(refused.headers["Retry-After"]) <= 86_400
+    assert len(default_storage.listdir(str(tenant.id))[1]) == 2
+    assert upload(other_api).status_code == 202
+
+
+@pytest.mark.usefixtures("small_slices")
+@pytest.mark.django_db(transaction=True)
+def test_a_document_stops_where_the_days_tokens_end_and_says_so(
+    api: ApiClient, tenant: Any, models: fakes.FakeModels
+) -> None:
+    organization_settings_update(tenant_id=tenant.id, values={"tokens_per_day": 1}, actor="test")
+    made = upload(api).json()
+    run_jobs(tenant)
+    found = api.get(f"{BASE}/documents/{made['id']}").json()
+    assert (found["status"], found["error"]["code"]) == ("failed", "quota_exceeded")
+    assert len(models.translated) == 1
+
+
 # -- LibreTranslate's file route -------------------------------------------------------------------------------------
 @pytest.mark.django_db(transaction=True)
 def test_libretranslates_file_route_gives_an_address(
@@ -233,6 +284,7 @@ def test_libretranslates_file_route_gives_an_address(
     url = client.post("/libretranslate/translate_file", named).json()["translatedFileUrl"]
     path = url.removeprefix("http://127.0.0.1")
     assert content(client.get(path)) == TEXT.upper().replace(b"{NAME}", b"{name}")
+    assert tokens_used(tenant) == 2
     assert client.get(path[:-3] + "xyz").json() == {"error": "The link is not valid any more."}
     assert client.post("/libretranslate/translate_file", form).json() == {
         "error": "Invalid request: missing file parameter"

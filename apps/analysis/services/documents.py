@@ -20,6 +20,7 @@ from pydantic import ValidationError
 
 from apps.analysis.access import access_document_by_id
 from apps.analysis.models import TranslatedDocument
+from apps.analysis.services.budget import tokens_add, tokens_check
 from apps.analysis.services.translate import TranslateOptions, segments_translate, source_detect
 from apps.analysis.services.translation_pairs import language_base, pair_find
 from apps.analysis.translation.box import BoxedDocument
@@ -27,7 +28,7 @@ from apps.analysis.translation.documents import Document, DocumentRefused, forma
 from apps.analysis.translation.marks import Parts
 from apps.analysis.types import Call
 from apps.core.clock import now
-from apps.core.errors import Conflict, Invalid, NotFound, TooLarge
+from apps.core.errors import Conflict, Invalid, NotFound, RateLimited, TooLarge
 from apps.core.ids import new_id
 from apps.core.pagination import paginate
 from apps.core.tenancy import tenant_scope
@@ -77,7 +78,7 @@ def document_create(
 
     Limits: 10 MiB; 20 waiting and 500 kept documents of an organisation. Kept for 7 days.
     Errors: Invalid (unsupported_type, file_empty, options_invalid, language_pair_unknown), TooLarge,
-            Conflict "too_many_documents".
+            Conflict "too_many_documents", RateLimited "quota_exceeded".
     """
     _languages_check(source, target)
     name = _name_clean(str(file.name or ""))
@@ -89,6 +90,7 @@ def document_create(
         raise TooLarge(f"A document has at most {MAX_BYTES // 1024**2} MiB.", details={"max_bytes": MAX_BYTES})
     if not file.size:
         raise Invalid("The file is empty.", code="file_empty")
+    tokens_check(tenant_id=tenant_id)
     row = TranslatedDocument(
         id=new_id(), name=name, format=kind, source=source, target=target, size_bytes=file.size, created_by=actor[:80]
     )
@@ -259,7 +261,7 @@ def document_translate(ctx: JobContext) -> None:
             "error_code": "",
             "error_message": "",
         }
-    except (DocumentRefused, Invalid) as error:
+    except (DocumentRefused, Invalid, RateLimited) as error:
         message = str(error.message)[:500]
         values = {"status": TranslatedDocument.Status.FAILED, "error_code": error.code, "error_message": message}
     with ctx.finishing():
@@ -289,14 +291,18 @@ def _translated(ctx: JobContext, row: TranslatedDocument) -> tuple[bytes, dict[s
 
 
 def _segments(ctx: JobContext, document: Document, source: str, target: str) -> list[Parts]:
+    """Return the translated segments. Raises RateLimited when the day's tokens are used before the end."""
     pair = pair_find(source, target)
     done: list[Parts] = []
     total = len(document.segments)
     while len(done) < total:
         ctx.check()
         ctx.progress(len(done), total)
+        tokens_check(tenant_id=ctx.tenant_id)
         call = Call(ctx.tenant_id, "batch", time.monotonic() + _SLICE_DEADLINE_S)
-        done += segments_translate(call, _slice(document.segments, len(done)), pair=pair)[0]
+        made, tokens = segments_translate(call, _slice(document.segments, len(done)), pair=pair)
+        tokens_add(tenant_id=ctx.tenant_id, tokens=tokens)
+        done += made
     ctx.progress(total, total)
     return done
 

@@ -7,14 +7,11 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 
+from apps.analysis.services.budget import tokens_add, tokens_check
 from apps.analysis.types import Call
 from apps.inference.services import generate_stream, generation_permit
 from apps.inference.types import GenerateRequest
-from apps.tenants.selectors import organization_settings
-from apps.usage.services import quota_add, quota_check
 
-# The key under which the model routes count, too: one budget for all text that models read and write.
-_QUOTA = "tokens"
 # Of one call at once: the engine computes them together, others get their turn.
 _AT_ONCE = 4
 
@@ -25,8 +22,7 @@ def texts_write(call: Call, requests: Sequence[GenerateRequest]) -> list[list[st
     Errors:  Busy, DeadlineExceeded, Invalid "prompt_too_long", RateLimited "quota_exceeded", Unavailable.
     Effects: counts tokens against the organisation's day.
     """
-    limit = organization_settings(tenant_id=call.tenant_id)["tokens_per_day"]
-    quota_check(scope=call.tenant_id, key=_QUOTA, limit=limit)
+    tokens_check(tenant_id=call.tenant_id)
     with generation_permit(tenant_id=call.tenant_id, key=str(uuid.uuid4()), deadline_s=call.left_s()):
         if len(requests) == 1:
             return [_write(call, requests[0])]
@@ -44,5 +40,5 @@ def _write(call: Call, request: GenerateRequest) -> list[str]:
             pieces[piece.index].append(piece.text)
     if stream.stats is not None:
         used = stream.stats.prompt_tokens + stream.stats.completion_tokens
-        quota_add(scope=call.tenant_id, key=_QUOTA, amount=used)
+        tokens_add(tenant_id=call.tenant_id, tokens=used)
     return ["".join(row).strip() for row in pieces]
