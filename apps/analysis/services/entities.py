@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import regex
 from pydantic import Field, StringConstraints
 
-from apps.analysis.services.language import language_of
+from apps.analysis.services.language import languages_of
 from apps.analysis.types import Call, Options, Outcome
 from apps.core.errors import Invalid
 from apps.inference.services import default_model, tag_texts
@@ -84,7 +84,7 @@ def run(call: Call, texts: Sequence[str], options: EntitiesOptions) -> list[Outc
     unknown = sorted(wanted - set(TYPES) - set(own))
     if unknown:
         raise Invalid(f"There is no type {unknown[0]!r}.", code="type_unknown", details={"types": [*TYPES, *own]})
-    languages = [language_of(text) for text in texts]
+    languages = languages_of(texts)
     named = _named(call, texts, languages, options.model)
     outcomes: list[Outcome] = []
     for text, spans, (language, _) in zip(texts, named, languages, strict=True):

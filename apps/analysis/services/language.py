@@ -8,15 +8,23 @@ from typing import Any
 
 from py3langid.langid import MODEL_FILE, LanguageIdentifier
 
+from apps.analysis.services.language_walk import LanguageWalk
 from apps.analysis.types import Call, Options, Outcome
 
 MODEL = "py3langid-0.4.0"
 # The share of a text that decides; more changes nothing and takes longer.
 _MAX_CHARS = 4_000
+# Texts that are read side by side: 1 MB at most.
+_AT_ONCE = 256
 
 
 class LanguageOptions(Options):
     """None."""
+
+
+@cache
+def _walk() -> LanguageWalk:
+    return LanguageWalk(_identifier())
 
 
 @cache
@@ -33,6 +41,21 @@ def language_of(text: str) -> tuple[str, float]:
     return str(code), round(float(probability), 4)
 
 
+def languages_of(texts: Sequence[str]) -> list[tuple[str, float]]:
+    """Return what `language_of` returns for each text, four times as fast for many."""
+    found: list[tuple[str, float]] = [("und", 0.0)] * len(texts)
+    cuts = [text[:_MAX_CHARS] for text in texts]
+    written = [index for index, cut in enumerate(cuts) if any(character.isalpha() for character in cut)]
+    for begin in range(0, len(written), _AT_ONCE):
+        chosen = written[begin : begin + _AT_ONCE]
+        walk = _walk()
+        shares = walk.probabilities([cuts[index] for index in chosen])
+        best = shares.argmax(axis=1)
+        for row, index in enumerate(chosen):
+            found[index] = walk.languages[best[row]], round(float(shares[row, best[row]]), 4)
+    return found
+
+
 def language_among(text: str, codes: Collection[str]) -> tuple[str, float]:
     """Return the likeliest of `codes` and its share of their probability; ("und", 0.0) without a letter."""
     cut = text[:_MAX_CHARS]
@@ -45,8 +68,4 @@ def language_among(text: str, codes: Collection[str]) -> tuple[str, float]:
 
 def run(call: Call, texts: Sequence[str], options: LanguageOptions) -> list[Outcome]:
     """Return `{"language", "confidence"}` for each text."""
-    outcomes: list[Outcome] = []
-    for text in texts:
-        code, probability = language_of(text)
-        outcomes.append({"language": code, "confidence": probability})
-    return outcomes
+    return [{"language": code, "confidence": probability} for code, probability in languages_of(texts)]

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from apps.analysis.services.language import language_of
+from apps.analysis.services.language import languages_of
 from apps.analysis.types import Call, Options, Outcome
 from apps.core.errors import Invalid
 from apps.inference.services import tag_texts
@@ -50,7 +50,7 @@ def run(call: Call, texts: Sequence[str], options: RedactOptions) -> list[Outcom
     unknown = sorted(set(options.types) - set(TYPES))
     if unknown:
         raise Invalid(f"There is no type {unknown[0]!r}.", code="type_unknown", details={"types": list(TYPES)})
-    languages = [options.language or _language(text) for text in texts]
+    languages = [options.language] * len(texts) if options.language else _languages(texts)
     found = tag_texts(
         list(zip(texts, languages, strict=True)),
         tenant_id=call.tenant_id,
@@ -68,10 +68,9 @@ def run(call: Call, texts: Sequence[str], options: RedactOptions) -> list[Outcom
     return outcomes
 
 
-def _language(text: str) -> str:
-    """Return the language whose rules to read by; "und" where it is not sure: then all."""
-    language, sure = language_of(text)
-    return language if sure >= _SURE else "und"
+def _languages(texts: Sequence[str]) -> list[str]:
+    """Return for each text the language whose rules to read by; "und" where it is not sure: then all."""
+    return [language if sure >= _SURE else "und" for language, sure in languages_of(texts)]
 
 
 def type_of(label: str) -> str:

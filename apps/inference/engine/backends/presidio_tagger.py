@@ -7,6 +7,7 @@ and context words alone), `max_chars` (default 100,000).
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,9 @@ _MIN_SCORE = 0.4
 _NER = {"PERSON": "PERSON", "GPE": "LOCATION", "LOC": "LOCATION", "FAC": "LOCATION"}
 # Hosts and years alone are no personal data.
 _LEFT_OUT = frozenset({"URL", "DATE_TIME", "NRP", "ORGANIZATION"})
+# What no text without a digit has. Phone numbers are looked for by the rules of eight countries.
+_NUMBERS = frozenset({"PHONE_NUMBER", "CREDIT_CARD"})
+_DIGIT = re.compile(r"\d")
 
 
 class PresidioTagger:
@@ -34,7 +38,8 @@ class PresidioTagger:
         self._spec, self._path = spec, path
         self._languages: list[str] = list(spec.options.get("languages", ["en"]))
         self._max_chars = int(spec.options.get("max_chars", _MAX_CHARS))
-        self._analyzer: Any = None
+        self._engine: Any = None
+        self._analyzers: dict[str, Any] = {}
         self._wanted: dict[str, list[str]] = {}
 
     def load(self) -> None:
@@ -44,7 +49,6 @@ class PresidioTagger:
         try:
             import spacy
             import tldextract.tldextract
-            from presidio_analyzer import AnalyzerEngine, RecognizerRegistry
             from presidio_analyzer.nlp_engine import NerModelConfiguration, SpacyNlpEngine
         except ImportError as error:
             raise ModelUnavailable(f"the package {error.name} is not installed; run `make install`") from error
@@ -54,18 +58,17 @@ class PresidioTagger:
         names = NerModelConfiguration(model_to_presidio_entity_mapping=_NER, labels_to_ignore=[])
         engine = SpacyNlpEngine(models=[{"lang_code": first, "model_name": ""}], ner_model_configuration=names)
         try:
-            pipeline = spacy.util.load_model_from_path(self._path)
+            # Words of context are compared by their lemmas; nobody asks for the structure of a sentence.
+            pipeline = spacy.util.load_model_from_path(self._path, exclude=["parser", "senter"])
         except Exception as error:
             raise ModelUnavailable(f"{self._spec.name} cannot be loaded: {error}") from error
         nlp: dict[str, Any] = {first: pipeline} | {language: spacy.blank(language) for language in others}
         engine.nlp = nlp  # type: ignore[assignment]  # the library calls it None until it is loaded
-        registry = RecognizerRegistry(supported_languages=self._languages)
-        registry.load_predefined_recognizers(languages=self._languages, nlp_engine=engine)
-        _complete(registry, self._languages)
-        self._analyzer = AnalyzerEngine(registry=registry, nlp_engine=engine, supported_languages=self._languages)
+        self._engine = engine
+        self._analyzers = _analyzers(engine, self._languages)
         self._wanted = {
-            language: sorted(set(self._analyzer.get_supported_entities(language)) - _LEFT_OUT)
-            for language in self._languages
+            language: sorted(set(analyzer.get_supported_entities(language)) - _LEFT_OUT)
+            for language, analyzer in self._analyzers.items()
         }
         self.labels = tuple(sorted({label for labels in self._wanted.values() for label in labels}))
         self.run(self.prepare(["Jane Miller, jane@example.com"]))
@@ -76,11 +79,39 @@ class PresidioTagger:
 
     def run(self, batch: Sequence[Prepared]) -> list[Any]:
         """Return a tuple of Span per text."""
-        return [self._spans(*one.payload) for one in batch]
+        texts: dict[str, list[int]] = {}
+        for index, one in enumerate(batch):
+            language = one.payload[1]
+            # A text in no known language may have the numbers of any.
+            for each in [language] if language in self._languages else self._languages:
+                texts.setdefault(each, []).append(index)
+        found: list[list[Any]] = [[] for _ in batch]
+        for language, chosen in texts.items():
+            for index, results in zip(chosen, self._read([batch[i].payload[0] for i in chosen], language), strict=True):
+                found[index] += results
+        return [_spans(one.payload[0], results) for one, results in zip(batch, found, strict=True)]
 
     def stop(self) -> None:
         """Let the models go."""
-        self._analyzer = None
+        self._engine = None
+        self._analyzers = {}
+
+    def _read(self, texts: Sequence[str], language: str) -> list[list[Any]]:
+        """Return what the recognisers of a language find in each text; the pipeline reads the texts together."""
+        analyzer, wanted = self._analyzers[language], self._wanted[language]
+        numberless = [entity for entity in wanted if entity not in _NUMBERS]
+        # Without a zone of its own the vocabulary would keep every word that was ever seen.
+        with self._engine.nlp[language].memory_zone():
+            return [
+                analyzer.analyze(
+                    text,
+                    language,
+                    entities=wanted if _DIGIT.search(text) else numberless,
+                    score_threshold=_MIN_SCORE,
+                    nlp_artifacts=read,
+                )
+                for text, read in self._engine.process_batch(list(texts), language, batch_size=len(texts))
+            ]
 
     def _prepared(self, item: BatchItem) -> Prepared:
         text, language = item if isinstance(item, tuple) else (item, self._languages[0])
@@ -89,23 +120,32 @@ class PresidioTagger:
         cut = text[: self._max_chars]
         return Prepared(1 + len(cut) // _CHARS_PER_TOKEN, (cut, language), len(text) > self._max_chars)
 
-    def _spans(self, text: str, language: str) -> tuple[Span, ...]:
-        # A text in no known language may have the numbers of any.
-        languages = [language] if language in self._languages else self._languages
-        found = [
-            one
-            for each in languages
-            for one in self._analyzer.analyze(text, each, entities=self._wanted[each], score_threshold=_MIN_SCORE)
-        ]
-        # The surest first, then the longest: each place of the text belongs to one span.
-        kept: list[Any] = []
-        for one in sorted(found, key=lambda result: (-result.score, result.start - result.end, result.start)):
-            if all(one.end <= other.start or one.start >= other.end for other in kept):
-                kept.append(one)
-        return tuple(
-            Span(one.start, one.end, one.entity_type, round(float(one.score), 3), text[one.start : one.end])
-            for one in sorted(kept, key=lambda result: result.start)
-        )
+
+def _spans(text: str, found: Sequence[Any]) -> tuple[Span, ...]:
+    # The surest first, then the longest: each place of the text belongs to one span.
+    kept: list[Any] = []
+    for one in sorted(found, key=lambda result: (-result.score, result.start - result.end, result.start)):
+        if all(one.end <= other.start or one.start >= other.end for other in kept):
+            kept.append(one)
+    return tuple(
+        Span(one.start, one.end, one.entity_type, round(float(one.score), 3), text[one.start : one.end])
+        for one in sorted(kept, key=lambda result: result.start)
+    )
+
+
+def _analyzers(engine: Any, languages: Sequence[str]) -> dict[str, Any]:
+    """Return one analyzer for each language: for every text, it looks through all recognisers that it has."""
+    from presidio_analyzer import AnalyzerEngine, RecognizerRegistry
+
+    registry = RecognizerRegistry(supported_languages=list(languages))
+    registry.load_predefined_recognizers(languages=list(languages), nlp_engine=engine)
+    _complete(registry, languages)
+    made = {}
+    for language in languages:
+        own = [one for one in registry.recognizers if one.supported_language == language]
+        chosen = RecognizerRegistry(recognizers=own, supported_languages=[language])
+        made[language] = AnalyzerEngine(registry=chosen, nlp_engine=engine, supported_languages=[language])
+    return made
 
 
 def _complete(registry: Any, languages: Sequence[str]) -> None:
