@@ -12,7 +12,7 @@ from apps.inference.services.batches import (
     translate_texts,
 )
 from apps.inference.services.cancel import cancel_request, is_cancelled, stop_signal
-from apps.inference.services.explaining import explain_text
+from apps.inference.services.explaining import explain_score, explain_text
 from apps.inference.services.generation import GenerationStream, generate_stream
 from apps.inference.services.generation_async import AsyncGeneration, generate_async
 from apps.inference.services.hub import StreamHub, Subscription, hub
@@ -52,6 +52,7 @@ __all__ = [
     "engine_start",
     "engine_stats",
     "engine_stop",
+    "explain_score",
     "explain_text",
     "generate_async",
     "generate_stream",

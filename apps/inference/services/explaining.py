@@ -14,7 +14,7 @@ import numpy as np
 from apps.core.errors import DeadlineExceeded
 from apps.inference.engine.errors import DeadlineExceeded as EngineDeadline
 from apps.inference.engine.errors import EngineError
-from apps.inference.engine.explaining import Attribution, WordWeight, attribution_of
+from apps.inference.engine.explaining import Attribution, Score, WordWeight, attribution_of
 from apps.inference.engine.host import EngineHost
 from apps.inference.engine.types import FloatArray
 from apps.inference.services.faults import app_error, clean_text
@@ -63,6 +63,15 @@ def explain_text(
         if engine_stopping():
             raise EngineStopping from error
         raise app_error(error) from error
+
+
+def explain_score(score: Score, text: str) -> Attribution:
+    """Return what each word of `text` adds to `score`, which gives a probability for each of a list of texts.
+
+    For labels that no single model gives; `explain_text` is quicker where one does.
+    Cost:   about 256 texts in some eight calls of `score`, whose errors pass.
+    """
+    return attribution_of(score, clean_text(text), max_evaluations=MAX_EVALUATIONS)
 
 
 def explain_local(
