@@ -19,15 +19,20 @@ _EPSILON = 1e-9
 _BARRED = -1e9
 
 
+def _packs(dtype: torch.dtype) -> bool:
+    """Return whether weights can lie as the processor multiplies them; torch lays them out anew for each product."""
+    return dtype == torch.bfloat16 and torch.backends.mkldnn.is_available()
+
+
 class Linear(Module):
     """x -> float32 x @ W.T + b, for one or more matrices that read the same input.
 
     `weight` (out, in) has whole numbers of 8 bits, `scale` (out,) what they are multiplied with.
     """
 
-    def __init__(self, weight: Tensor, scale: Tensor, bias: Tensor, dtype: torch.dtype, packs: bool) -> None:
+    def __init__(self, weight: Tensor, scale: Tensor, bias: Tensor, dtype: torch.dtype) -> None:
         super().__init__()
-        self.dtype, self.exact, self.packed = dtype, dtype == torch.float32, packs and dtype == torch.bfloat16
+        self.dtype, self.exact, self.packed = dtype, dtype == torch.float32, _packs(dtype)
         self.scale, self.bias = scale, bias
         self.weight = weight * scale[:, None] if self.exact else weight.to(dtype)
         if self.packed:
@@ -101,6 +106,19 @@ class EncoderLayer(Module):
         return out
 
 
+class Context(Module):
+    """What was read, as one layer of the decoder attends to it."""
+
+    def __init__(self, heads: int, keys_values: Linear) -> None:
+        super().__init__()
+        self.attention, self.keys_values = Attention(heads), keys_values
+
+    def forward(self, memory: Tensor) -> tuple[Tensor, Tensor]:
+        """(n, m, dim) -> keys (n, heads, d, m), values (n, heads, m, d)."""
+        parts = self.attention.split(self.keys_values(memory), 2)
+        return parts[0].transpose(2, 3).contiguous(), parts[1].contiguous()
+
+
 class DecoderLayer(Module):
     """A simpler simple recurrent unit, attention to what was read, feed-forward."""
 
@@ -109,21 +127,14 @@ class DecoderLayer(Module):
         heads: int,
         rnn: Linear,
         rnn_norm: Norm,
-        context_kv: Linear,
         query: Linear,
         out: Linear,
         norm: Norm,
         feed_forward: FeedForward,
     ) -> None:
         super().__init__()
-        self.attention, self.rnn, self.rnn_norm, self.context_kv = Attention(heads), rnn, rnn_norm, context_kv
+        self.attention, self.rnn, self.rnn_norm = Attention(heads), rnn, rnn_norm
         self.query, self.out, self.norm, self.feed_forward = query, out, norm, feed_forward
-
-    @torch.jit.export
-    def context(self, memory: Tensor) -> tuple[Tensor, Tensor]:
-        """(n, m, dim) -> keys (n, heads, d, m), values (n, heads, m, d)."""
-        parts = self.attention.split(self.context_kv(memory), 2)
-        return parts[0].transpose(2, 3).contiguous(), parts[1].contiguous()
 
     def forward(self, x: Tensor, state: Tensor, keys: Tensor, values: Tensor, bias: Tensor) -> tuple[Tensor, Tensor]:
         """x and state (n, dim) -> the next of both."""
@@ -140,18 +151,19 @@ class Translation(Module):
     def __init__(
         self,
         encoder: list[EncoderLayer],
+        contexts: list[Context],
         decoder: list[DecoderLayer],
         table: Tensor,
         scale: float,
         out_bias: Tensor,
         positions: Tensor,
         dtype: torch.dtype,
-        packs: bool,
     ) -> None:
         super().__init__()
         self.encoder, self.decoder = torch.nn.ModuleList(encoder), torch.nn.ModuleList(decoder)
+        self.context_layers = torch.nn.ModuleList(contexts)
         self.table, self.scale, self.out_bias, self.positions = table, scale, out_bias, positions
-        self.dtype, self.exact, self.packed = dtype, dtype == torch.float32, packs and dtype == torch.bfloat16
+        self.dtype, self.exact, self.packed = dtype, dtype == torch.float32, _packs(dtype)
         # TorchScript sees what hangs on a module, and no names of this file.
         self.barred, self.length_factor = _BARRED, _LENGTH_FACTOR
 
@@ -168,8 +180,8 @@ class Translation(Module):
     def contexts(self, memory: Tensor) -> list[tuple[Tensor, Tensor]]:
         """Return keys and values of what was read, for each layer of the decoder."""
         found: list[tuple[Tensor, Tensor]] = []
-        for layer in self.decoder:
-            found.append(layer.context(memory))
+        for layer in self.context_layers:
+            found.append(layer(memory))
         return found
 
     def step(self, x: Tensor, states: list[Tensor], contexts: list[tuple[Tensor, Tensor]], bias: Tensor) -> Tensor:

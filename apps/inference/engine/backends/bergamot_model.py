@@ -18,7 +18,6 @@ from typing import Any
 import numpy as np
 
 from apps.inference.engine.backends.bergamot_files import Integers, Shortlist, marian_read
-from apps.inference.engine.backends.packed_linear import packs
 from apps.inference.engine.errors import ModelUnavailable
 from apps.inference.engine.types import FloatArray
 
@@ -71,16 +70,16 @@ class BergamotModel:
     def _make(self, table: Integers) -> Any:
         torch, data, graph = self._torch, self._data, self._graph
         encoder = [self._encoder_layer(f"encoder_l{layer + 1}") for layer in range(data.depth("encoder"))]
-        decoder = [self._decoder_layer(f"decoder_l{layer + 1}") for layer in range(data.depth("decoder"))]
+        names = [f"decoder_l{layer + 1}" for layer in range(data.depth("decoder"))]
         return graph.Translation(
             encoder,
-            decoder,
+            [self._context(name) for name in names],
+            [self._decoder_layer(name) for name in names],
             torch.from_numpy(table.values.copy()),
             float(table.scale),
             torch.from_numpy(data.vectors["decoder_ff_logit_out_b"]),
             torch.from_numpy(_sinusoids(_MAX_POSITIONS, table.values.shape[1])),
             self._dtype,
-            packs(torch, self._dtype),
         )
 
     def _encoder_layer(self, name: str) -> Any:
@@ -97,12 +96,15 @@ class BergamotModel:
             _HEADS,
             self._linear([f"{name}_rnn_Wf", f"{name}_rnn_W"], [f"{name}_rnn_bf", ""]),
             self._norm(f"{name}_rnn_ffn"),
-            self._linear([f"{name}_context_W{x}" for x in "kv"], [f"{name}_context_b{x}" for x in "kv"]),
             self._linear([f"{name}_context_Wq"], [f"{name}_context_bq"]),
             self._linear([f"{name}_context_Wo"], [f"{name}_context_bo"]),
             self._norm(f"{name}_context_Wo"),
             self._feed_forward(f"{name}_ffn"),
         )
+
+    def _context(self, name: str) -> Any:
+        weights, biases = ([f"{name}_context_{what}{x}" for x in "kv"] for what in "Wb")
+        return self._graph.Context(_HEADS, self._linear(weights, biases))
 
     def _feed_forward(self, name: str) -> Any:
         inner, outer = (self._linear([f"{name}_W{number}"], [f"{name}_b{number}"]) for number in "12")
@@ -119,7 +121,9 @@ class BergamotModel:
         bias = np.concatenate([self._data.vectors[name] if name else none for name in biases])
         values = np.concatenate([part.values for part in parts]).astype(np.float32)
         scale = np.concatenate([np.full(len(part.values), part.scale, np.float32) for part in parts])
-        return self._graph.Linear(*map(torch.from_numpy, (values, scale, bias)), self._dtype, packs(torch, self._dtype))
+        return self._graph.Linear(
+            torch.from_numpy(values), torch.from_numpy(scale), torch.from_numpy(bias), self._dtype
+        )
 
 
 def _sinusoids(count: int, dim: int) -> FloatArray:

@@ -1,18 +1,21 @@
-"""Embedding backend: a sentence-transformers model, computed in bfloat16 where the processor multiplies it."""
+"""Embedding backend: a sentence-transformers model, compiled (encoder_graph.py), in bfloat16 where the processor has it."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from apps.inference.engine.backends.packed_linear import linears_pack
+from apps.inference.engine.backends.encoder_graph import Features, graphs_compile
 from apps.inference.engine.backends.torch_threads import TorchThreads
 from apps.inference.engine.base import Prepared
-from apps.inference.engine.types import BatchItem, EngineConfig, ModelSpec
+from apps.inference.engine.types import BatchItem, EngineConfig, FloatArray, ModelSpec
+
+# Texts of several lengths, on which the compiled graph is compared with torch; the first two make padding.
+_PROBES = (("warm up", "warm up " * 5), ("a longer text, " * 9,), ("one", "", "three", "warm up " * 60))
 
 
 class SentenceEmbedder:
@@ -26,6 +29,7 @@ class SentenceEmbedder:
         self._model: Any = None
         self._tokenizer: Any = None
         self._threads: TorchThreads | None = None
+        self._rows_of: Callable[[Features], FloatArray] | None = None
         self._pad_id = 0
         self._type_ids = False
 
@@ -45,15 +49,15 @@ class SentenceEmbedder:
             device="cpu",
             local_files_only=True,
             trust_remote_code=False,
-            model_kwargs={"use_safetensors": True, "dtype": self._pick_dtype()},
+            model_kwargs={"use_safetensors": True, "dtype": torch.float32},
         ).eval()
-        linears_pack(torch, self._model)
         wrapped = self._model.tokenizer
         self._pad_id = int(wrapped.pad_token_id or 0)
         self._type_ids = "token_type_ids" in wrapped.model_input_names
         self._tokenizer = wrapped.backend_tokenizer
         self._tokenizer.no_padding()
         self._tokenizer.enable_truncation(max_length=int(self._model.max_seq_length))
+        self._rows_of = self._ready()
         self.run(self.prepare(["warm up", "warm up " * 60]))
 
     def prepare(self, items: Sequence[BatchItem]) -> list[Prepared]:
@@ -66,38 +70,63 @@ class SentenceEmbedder:
         assert self._threads is not None  # noqa: S101  (set by load)
         return self._threads.split(self._vectors, batch, lambda one: one.size)
 
-    def _vectors(self, batch: Sequence[Prepared]) -> list[Any]:
-        torch = self._torch
-        with torch.inference_mode():
-            output = self._model(self._inputs(batch))["sentence_embedding"].float()
-            output = torch.nn.functional.normalize(output, dim=1)
-        return list(output.numpy())
+    def _ready(self) -> Callable[[Features], FloatArray]:
+        """Return what computes rows: the compiled graph, which lets torch's weights go, or torch."""
+        dtype = self._pick_dtype()
+        graphs = graphs_compile(
+            self._torch,
+            self._model,
+            self._forward,
+            [self._inputs(self.prepare(texts)) for texts in _PROBES],
+            threads=self._config.threads,
+            dtypes=[dtype],
+        )
+        if graphs is not None:
+            self._model = None
+            return graphs[0]
+        self._model.to(getattr(self._torch, dtype))
+        return self._rows_of_torch
 
-    def _inputs(self, batch: Sequence[Prepared]) -> dict[str, Any]:
-        """Return the tensors that the encoder reads: int64 (n, longest)."""
-        torch = self._torch
+    def _forward(self, features: dict[str, Any]) -> Any:
+        """Return float32 (n, dim) of tensors, with torch: compiled, or as it is."""
+        output = self._model(features)["sentence_embedding"].float()
+        return self._torch.nn.functional.normalize(output, dim=1)
+
+    def _rows_of_torch(self, features: Features) -> FloatArray:
+        with self._torch.inference_mode():
+            rows: FloatArray = self._forward(
+                {name: self._torch.from_numpy(value) for name, value in features.items()}
+            ).numpy()
+        return rows
+
+    def _vectors(self, batch: Sequence[Prepared]) -> list[Any]:
+        return list(self._rows(batch))
+
+    def _rows(self, batch: Sequence[Prepared]) -> FloatArray:
+        assert self._rows_of is not None  # noqa: S101  (set by load)
+        return self._rows_of(self._inputs(batch))
+
+    def _inputs(self, batch: Sequence[Prepared]) -> Features:
+        """Return what the encoder reads: int64 (n, longest) each."""
         width = max(one.size for one in batch)
         ids = np.full((len(batch), width), self._pad_id, dtype=np.int64)
         mask = np.zeros((len(batch), width), dtype=np.int64)
         for index, one in enumerate(batch):
             ids[index, : one.size] = one.payload
             mask[index, : one.size] = 1
-        features = {"input_ids": torch.from_numpy(ids), "attention_mask": torch.from_numpy(mask)}
-        if self._type_ids:
-            features["token_type_ids"] = torch.zeros_like(features["input_ids"])
-        return features
+        features = {"input_ids": ids, "attention_mask": mask}
+        return features | {"token_type_ids": np.zeros_like(ids)} if self._type_ids else features
 
     def stop(self) -> None:
         """Let the weights go."""
-        self._model = None
+        self._model = self._rows_of = None
         if self._threads is not None:
             self._threads.stop()
 
-    def _pick_dtype(self) -> Any:
+    def _pick_dtype(self) -> str:
         torch = self._torch
         wanted = self._spec.options.get("dtype") or self._config.embed_dtype
         if wanted == "auto":
-            # Three times as fast where the processor multiplies bfloat16 (lowest cosine to float32 here 0.9999), and
-            # much slower where it has to be emulated.
+            # Much slower where the processor has to emulate it.
             wanted = "bfloat16" if torch.ops.mkldnn._is_mkldnn_bf16_supported() else "float32"
-        return torch.bfloat16 if wanted == "bfloat16" else torch.float32
+        return str(wanted)

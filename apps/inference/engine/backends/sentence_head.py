@@ -8,14 +8,15 @@ less of tone (macro-F1 of sentiment on the development split, logistic regressio
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from apps.inference.engine.backends.encoder_graph import Features
 from apps.inference.engine.backends.sentence_embed import SentenceEmbedder
 from apps.inference.engine.base import Prepared
 from apps.inference.engine.errors import ChecksumMismatch, ModelUnavailable
-from apps.inference.engine.types import EngineConfig, ModelSpec
+from apps.inference.engine.types import EngineConfig, FloatArray, ModelSpec
 
 HEADS = Path(__file__).resolve().parents[1] / "heads"
 
@@ -36,18 +37,17 @@ class SentenceHead(SentenceEmbedder):
         super().load()
 
     def _vectors(self, batch: Sequence[Prepared]) -> list[Any]:
-        with self._torch.inference_mode():
-            return list(head_logits(self._torch, self._head, self._features(batch)).numpy())
+        torch = self._torch
+        with torch.inference_mode():
+            return list(head_logits(torch, self._head, torch.from_numpy(self._rows(batch))).numpy())
 
-    def _features(self, batch: Sequence[Prepared]) -> Any:
+    def _forward(self, features: dict[str, Any]) -> Any:
         """Return the normalised mean of each layer, side by side: float32 (n, layers * dim)."""
         torch = self._torch
-        inputs = self._inputs(batch)
-        with torch.inference_mode():
-            states = self._model[0].auto_model(**inputs, output_hidden_states=True).hidden_states[1:]
-            mask = inputs["attention_mask"].unsqueeze(-1)
-            means = [(state.float() * mask).sum(1) / mask.sum(1) for state in states]
-            return torch.cat([torch.nn.functional.normalize(mean, dim=1) for mean in means], dim=1)
+        states = self._model[0].auto_model(**features, output_hidden_states=True).hidden_states[1:]
+        mask = features["attention_mask"].unsqueeze(-1)
+        means = [(state.float() * mask).sum(1) / mask.sum(1) for state in states]
+        return torch.cat([torch.nn.functional.normalize(mean, dim=1) for mean in means], dim=1)
 
 
 class SentenceFeatures(SentenceHead):
@@ -58,7 +58,11 @@ class SentenceFeatures(SentenceHead):
         SentenceEmbedder.load(self)
 
     def _vectors(self, batch: Sequence[Prepared]) -> list[Any]:
-        return list(self._features(batch).numpy())
+        return list(self._rows(batch))
+
+    def _ready(self) -> Callable[[Features], FloatArray]:
+        # A head that is trained again is the same to the last bit only where torch computes what it is trained on.
+        return self._rows_of_torch
 
 
 def head_read(path: Path, sha256: str) -> dict[str, Any]:

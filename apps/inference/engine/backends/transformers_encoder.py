@@ -12,7 +12,7 @@ sentiment set: the labels of the float32 pipeline on 1568 of 1568 texts, at 6 ti
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from apps.inference.engine.backends.packed_linear import linears_pack
+from apps.inference.engine.backends.encoder_graph import Features, graphs_compile
 from apps.inference.engine.backends.torch_threads import TorchThreads
 from apps.inference.engine.backends.transformers_common import (
     first_line,
@@ -48,6 +48,7 @@ _PROBES = (
 )
 # One text of more tokens is computed by all threads together: nothing else would keep them busy.
 _LONG = 128
+_COMPILED = ("float32", "bfloat16")
 # A margin is the difference of two logits, so twice the error is possible.
 _SAFETY = 2.0
 
@@ -60,6 +61,10 @@ class _Row:
     types: NDArray[np.int64]
 
 
+# From features to logits.
+_Way = Callable[[Features], FloatArray]
+
+
 class _Encoder:
     """Loads a model and maps rows of tokens to float32 logits."""
 
@@ -70,7 +75,8 @@ class _Encoder:
         self._spec, self._path, self._config = spec, path, config
         self._torch: Any = None
         self._device: Any = None
-        self._model: Any = None
+        self._shape: Any = None
+        self._fast: Any = None
         self._exact: Any = None
         self._tokenizer: Any = None
         self._threads: Any = None
@@ -85,21 +91,24 @@ class _Encoder:
         self._device = pick_device(self._torch, self._spec)
         dtype = pick_dtype(self._torch, self._spec, self._device)
         auto_class = getattr(transformers, self.auto_class)
-        self._model = load_model(auto_class, self._spec, self._path, device=self._device, dtype=dtype)
+
+        def read(dtype: Any) -> Any:
+            model = load_model(auto_class, self._spec, self._path, device=self._device, dtype=dtype)
+            model.config.pad_token_id = self._pad_id or int(model.config.pad_token_id or 0)
+            return model
+
         tokenizer = load_tokenizer(transformers, self._spec, self._path)
-        self._limit = input_limit(self._spec, self._model.config, tokenizer)
-        self._pad_id = int(tokenizer.pad_token_id or self._model.config.pad_token_id or 0)
-        self._model.config.pad_token_id = self._pad_id
+        self._pad_id = int(tokenizer.pad_token_id or 0)
+        model = read(self._torch.float32 if self._device.type == "cpu" else dtype)
+        self._shape = model.config
+        self._pad_id = int(self._shape.pad_token_id)
+        self._limit = input_limit(self._spec, self._shape, tokenizer)
         self._type_ids = "token_type_ids" in tokenizer.model_input_names
         self._tokenizer = self._own_tokenizer(tokenizer)
         self._check_labels()
-        if self._rechecks() and dtype != self._torch.float32 and self._spec.options.get("dtype", "auto") == "auto":
-            self._exact = load_model(auto_class, self._spec, self._path, device=self._device, dtype=self._torch.float32)
-            self._exact.config.pad_token_id = self._pad_id
-        if self._device.type == "cpu":
-            linears_pack(self._torch, self._model)
-            if self._exact is not None:
-                linears_pack(self._torch, self._exact)
+        automatic = self._spec.options.get("dtype", "auto") == "auto"
+        rechecks = self._rechecks() and dtype != self._torch.float32 and automatic
+        self._fast, self._exact = self._ways(model, read, dtype, rechecks=rechecks)
         # A GPU computes one batch at a time by itself.
         count = self._config.threads if self._device.type == "cpu" else 1
         self._threads = TorchThreads(self._torch, count, f"encode-{self._spec.name}")
@@ -109,7 +118,7 @@ class _Encoder:
         """Let the weights go."""
         if self._threads is not None:
             self._threads.stop()
-        self._model = self._exact = None
+        self._fast = self._exact = None
 
     # -- for the roles -----------------------------------------------------------------------------------------------
     def _rechecks(self) -> bool:
@@ -117,12 +126,12 @@ class _Encoder:
 
     def _check_labels(self) -> None:
         """Fill `labels`, or raise ModelUnavailable when the head is not of this role."""
-        named = self._model.config.id2label
+        named = self._shape.id2label
         self.labels = self._spec.labels or tuple(str(named[index]) for index in range(len(named)))
-        if len(self.labels) != self._model.config.num_labels:
+        if len(self.labels) != self._shape.num_labels:
             raise ModelUnavailable(
                 f"{self._spec.name}: the catalogue lists {len(self.labels)} labels, the model has "
-                f"{self._model.config.num_labels}"
+                f"{self._shape.num_labels}"
             )
 
     def _truncation(self) -> dict[str, Any]:
@@ -149,7 +158,7 @@ class _Encoder:
     # -- the model ---------------------------------------------------------------------------------------------------
     def _calibrate(self) -> None:
         rows = [self._row(encoding) for encoding in self._encode(_PROBES)]
-        fast = self._compute(self._model, rows)
+        fast = self._compute(self._fast, rows)
         if self._exact is not None:
             exact = self._compute(self._exact, rows)
             error = max(float(np.abs(a - b).max(initial=0.0)) for a, b in zip(fast, exact, strict=True))
@@ -157,7 +166,7 @@ class _Encoder:
 
     def _logits(self, rows: Sequence[_Row]) -> list[FloatArray]:
         """Return the logits of each row, those with a close decision computed in float32."""
-        logits = self._compute(self._model, rows)
+        logits = self._compute(self._fast, rows)
         if self._exact is None:
             return logits
         close = [index for index, one in enumerate(logits) if self._margin(one) <= self._tolerance]
@@ -168,18 +177,50 @@ class _Encoder:
 
     def _margin(self, logits: FloatArray) -> float:
         """Return how far the closest decision is from going the other way."""
-        if self._model.config.problem_type == "multi_label_classification" or logits.shape[-1] < 2:
+        if self._shape.problem_type == "multi_label_classification" or logits.shape[-1] < 2:
             return float(np.abs(logits).min(initial=np.inf))
         best = np.partition(logits, -2, axis=-1)
         return float((best[..., -1] - best[..., -2]).min(initial=np.inf))
 
-    def _compute(self, model: Any, rows: Sequence[_Row]) -> list[FloatArray]:
-        if len(rows) == 1 and len(rows[0].ids) > _LONG:
-            return self._forward(model, rows)
-        return self._threads.split(lambda part: self._forward(model, part), rows, lambda row: len(row.ids))
+    def _ways(self, model: Any, read: Callable[[Any], Any], dtype: Any, *, rechecks: bool) -> tuple[_Way, _Way | None]:
+        """Return what computes fast, and what computes in float32 where close decisions are computed again."""
+        torch, name = self._torch, str(dtype).removeprefix("torch.")
+        if self._device.type == "cpu" and name in _COMPILED:
+            graphs = graphs_compile(
+                torch,
+                model,
+                lambda features: model(**features).logits,
+                [self._features([self._row(one) for one in self._encode(part)]) for part in (_PROBES, _PROBES[4:5])],
+                threads=self._config.threads,
+                dtypes=[name, "float32"] if rechecks else [name],
+            )
+            if graphs is not None:
+                return graphs[0], graphs[1] if rechecks else None
+        fast = model if model.dtype == dtype else model.to(dtype)
+        return self._torch_way(fast), self._torch_way(read(torch.float32)) if rechecks else None
 
-    def _forward(self, model: Any, rows: Sequence[_Row]) -> list[FloatArray]:
-        torch = self._torch
+    def _torch_way(self, model: Any) -> _Way:
+        def logits(features: Features) -> FloatArray:
+            tensors = {name: self._torch.from_numpy(value).to(self._device) for name, value in features.items()}
+            with self._torch.inference_mode():
+                found: FloatArray = model(**tensors).logits.float().cpu().numpy()
+            return found
+
+        return logits
+
+    def _compute(self, way: _Way, rows: Sequence[_Row]) -> list[FloatArray]:
+        if len(rows) == 1 and len(rows[0].ids) > _LONG:
+            return self._forward(way, rows)
+        return self._threads.split(lambda part: self._forward(way, part), rows, lambda row: len(row.ids))
+
+    def _forward(self, way: _Way, rows: Sequence[_Row]) -> list[FloatArray]:
+        logits = way(self._features(rows))
+        if logits.ndim == 3:
+            return [one[: len(row.ids)] for one, row in zip(logits, rows, strict=True)]
+        return list(logits)
+
+    def _features(self, rows: Sequence[_Row]) -> Features:
+        """Return what the model reads, padded: int64 (n, longest) each."""
         lengths = [len(row.ids) for row in rows]
         # An empty text may have no token at all where the tokenizer adds none.
         shape = (len(rows), max(1, *lengths))
@@ -189,15 +230,8 @@ class _Encoder:
             ids[index, : lengths[index]] = row.ids
             types[index, : lengths[index]] = row.types
             mask[index, : max(1, lengths[index])] = 1
-        features = {"input_ids": torch.from_numpy(ids), "attention_mask": torch.from_numpy(mask)}
-        if self._type_ids:
-            features["token_type_ids"] = torch.from_numpy(types)
-        with torch.inference_mode():
-            output = model(**{name: tensor.to(self._device) for name, tensor in features.items()}).logits
-        logits: FloatArray = output.float().cpu().numpy()
-        if logits.ndim == 3:
-            return [logits[index, :length] for index, length in enumerate(lengths)]
-        return list(logits)
+        features = {"input_ids": ids, "attention_mask": mask}
+        return features | {"token_type_ids": types} if self._type_ids else features
 
 
 class TransformersClassifier(_Encoder):
@@ -222,14 +256,14 @@ class TransformersReranker(TransformersClassifier):
 
     def run(self, batch: Sequence[Prepared]) -> list[Any]:
         """Return one float per pair."""
-        rows = self._compute(self._model, [one.payload for one in batch])
+        rows = self._compute(self._fast, [one.payload for one in batch])
         return [float(row[-1] - row[0]) if len(row) == 2 else float(row[0]) for row in rows]
 
     def _rechecks(self) -> bool:
         return False
 
     def _check_labels(self) -> None:
-        if self._model.config.num_labels > 2:
+        if self._shape.num_labels > 2:
             raise ModelUnavailable(f"{self._spec.name}: a reranker has one or two outputs")
 
 
