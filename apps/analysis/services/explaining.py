@@ -10,6 +10,7 @@ from apps.core.errors import AppError, Invalid
 from apps.inference.services import explain_text
 from apps.inference.types import Attribution, LinearHead
 
+# The name under which people know it: these are the values of SHAP's partition explainer.
 METHOD = "shap-partition"
 # Each text is some hundred runs of the model.
 MAX_EXPLAINED = 16
@@ -30,8 +31,7 @@ def explain_outcomes(
             probabilities without any word and with all: the weights sum to their difference.
     Errors: Invalid "too_many_explained" for more than 16 texts.
     """
-    if len(texts) > MAX_EXPLAINED:
-        raise Invalid(f"At most {MAX_EXPLAINED} texts can be explained at once.", code="too_many_explained")
+    explained_check(texts)
     explained: list[Outcome] = []
     for text, outcome in zip(texts, outcomes, strict=True):
         if not isinstance(outcome, dict):
@@ -46,11 +46,18 @@ def explain_outcomes(
             deadline_s=call.left_s(),
             priority=call.priority,
         )
-        explained.append(outcome | _fields(text, outcome["label"], found))
+        explained.append(outcome | explanation_fields(text, outcome["label"], found))
     return explained
 
 
-def _fields(text: str, label: str, found: Attribution) -> dict[str, Any]:
+def explained_check(texts: Sequence[str]) -> None:
+    """Raise Invalid "too_many_explained" for more than 16 texts."""
+    if len(texts) > MAX_EXPLAINED:
+        raise Invalid(f"At most {MAX_EXPLAINED} texts can be explained at once.", code="too_many_explained")
+
+
+def explanation_fields(text: str, label: str, found: Attribution) -> dict[str, Any]:
+    """Return `tokens` and `explanation` of a label."""
     tokens = [
         {"text": text[word.start : word.end], "start": word.start, "end": word.end, "weight": round(word.weight, 5)}
         for word in found.words

@@ -5,23 +5,30 @@ from __future__ import annotations
 import re
 import threading
 from collections.abc import Sequence
-from typing import Annotated, Any
+from functools import partial
+from typing import Annotated, Any, Literal, get_args
 
 import numpy as np
 from pydantic import Field
 
+from apps.analysis.services.explaining import explained_check, explanation_fields
 from apps.analysis.services.heads import vectors_of
 from apps.analysis.services.moderation_phrases import HARMLESS, PHRASES
 from apps.analysis.services.segments import sentences_of
 from apps.analysis.types import Call, Options, Outcome
 from apps.core.errors import Invalid
-from apps.inference.services import default_model
+from apps.inference.services import default_model, explain_score
 from apps.tenants.selectors import organization_settings
 
-CATEGORIES = tuple(PHRASES)
+Category = Literal["toxicity", "insult", "threat", "spam", "self_harm", "prompt_injection"]
+CATEGORIES: tuple[str, ...] = get_args(Category)
 MODEL = "moderation-1"
 THRESHOLD = 0.5
 _MAX_SENTENCES = 64
+_PATTERN_CHARS = 20_000
+# Of a longer text, the sentences that weigh most are explained, each from its beginning: an explanation tells 160 apart.
+_EXPLAINED_WORDS, _EXPLAINED_CHARS = 150, 1_000
+_WORD = re.compile(r"\w+|[^\w\s]+")
 # Of the least squares: more forgets the phrases' own words, less learns them by heart. Chosen on the evaluation's phrases.
 _RIDGE = 0.3
 _STEEPNESS = 6.0
@@ -82,45 +89,113 @@ Share = Annotated[float, Field(ge=0, le=1)]
 
 
 class ModerateOptions(Options):
-    """`thresholds` by category, over those of the organisation."""
+    """`thresholds` by category, over those of the organisation; `explain`: by word what is flagged, or `category`."""
 
     thresholds: dict[str, Share] = Field(default={}, max_length=len(CATEGORIES))
+    explain: bool = False
+    category: Category | None = None
 
 
 def run(call: Call, texts: Sequence[str], options: ModerateOptions) -> list[Outcome]:
     """Return `{"flagged", "categories": {name: {"score", "flagged"}}, "thresholds"}` for each text.
 
     The score of a category is that of its worst sentence. English; texts in other languages get what few fixed words say.
-    Errors: Invalid "category_unknown".
+    With `explain` also `explanations`, by category `tokens` and `explanation`, highest score first; those of the first
+    are the result's own `tokens` and `explanation`. Where nothing is flagged, the highest category is explained.
+    Errors: Invalid "category_unknown", "too_many_explained".
     """
     unknown = sorted(set(options.thresholds) - set(CATEGORIES))
     if unknown:
         raise Invalid(f"There is no category {unknown[0]!r}.", code="category_unknown", details=list(CATEGORIES))
+    if options.explain:
+        explained_check(texts)
     kept = organization_settings(tenant_id=call.tenant_id)["moderation_thresholds"]
     limits = dict.fromkeys(CATEGORIES, THRESHOLD) | kept | options.thresholds
-    parts = [[text[a:b] for a, b in sentences_of(text)[:_MAX_SENTENCES]] or [text] for text in texts]
-    vectors = vectors_of(call, [part for row in parts for part in row])
-    scores = _scorer.get(call).scores(vectors)
-    outcomes: list[Outcome] = []
-    begin = 0
-    for text, row in zip(texts, parts, strict=True):
-        worst = scores[begin : begin + len(row)].max(axis=0)
-        begin += len(row)
-        outcomes.append(_result(text, worst, limits))
-    return outcomes
+    judge = _Judge(call)
+    outcomes = [_result(shares, limits) for shares in judge.shares(texts)]
+    if options.explain:
+        return [_explained(judge, text, one, options) for text, one in zip(texts, outcomes, strict=True)]
+    return list(outcomes)
 
 
-def _result(text: str, worst: Any, limits: dict[str, float]) -> dict[str, Any]:
-    shares = {name: float(share) for name, share in zip(CATEGORIES, worst, strict=True)}
-    for name, least, pattern in _PATTERNS:
-        if shares[name] < least and pattern.search(text[:20_000]):
-            shares[name] = least
-    categories = {name: {"score": round(share, 4), "flagged": share >= limits[name]} for name, share in shares.items()}
+def _result(shares: Any, limits: dict[str, float]) -> dict[str, Any]:
+    found = {name: float(share) for name, share in zip(CATEGORIES, shares, strict=True)}
+    categories = {name: {"score": round(share, 4), "flagged": share >= limits[name]} for name, share in found.items()}
     return {
         "flagged": any(one["flagged"] for one in categories.values()),
         "categories": categories,
         "thresholds": limits,
     }
+
+
+class _Judge:
+    """Scores texts for one call; a sentence that comes again, in a text or in its explanation, is asked once."""
+
+    def __init__(self, call: Call) -> None:
+        self._call = call
+        self._known: dict[str, Any] = {}
+
+    def shares(self, texts: Sequence[str]) -> Any:
+        """Return float64 (n, categories) in 0..1."""
+        parts = [[text[a:b] for a, b in sentences_of(text)[:_MAX_SENTENCES]] or [text] for text in texts]
+        rows = iter(self.sentences([part for row in parts for part in row]))
+        shares = np.stack([np.max([next(rows) for _ in row], axis=0) for row in parts]).astype(float)
+        for index, text in enumerate(texts):
+            for column, least, _ in _found_patterns(text):
+                shares[index, column] = max(shares[index, column], least)
+        return shares
+
+    def sentences(self, sentences: Sequence[str]) -> Any:
+        """Return float32 (n, categories) without what patterns say."""
+        fresh = [one for one in dict.fromkeys(sentences) if one not in self._known]
+        if fresh:
+            self._known |= zip(fresh, _scorer.get(self._call).scores(vectors_of(self._call, fresh)), strict=True)
+        return np.stack([self._known[one] for one in sentences])
+
+    def of(self, category: str, texts: Sequence[str]) -> Any:
+        """Return float64 (n,): the scores of one category."""
+        return self.shares(texts)[:, CATEGORIES.index(category)]
+
+
+def _found_patterns(text: str) -> list[tuple[int, float, re.Match[str]]]:
+    """Return the column of the category, its least score and the place, for each pattern that the text has."""
+    tried = [(name, least, pattern.search(text[:_PATTERN_CHARS])) for name, least, pattern in _PATTERNS]
+    return [(CATEGORIES.index(name), least, found) for name, least, found in tried if found]
+
+
+def _explained(judge: _Judge, text: str, outcome: dict[str, Any], options: ModerateOptions) -> dict[str, Any]:
+    """Return the outcome with what each word adds to the score of what is flagged, or of the category asked for."""
+    found = outcome["categories"]
+    order = sorted(CATEGORIES, key=lambda name: -found[name]["score"])
+    names = [name for name in order if found[name]["flagged"]] or order[:1]
+    if options.category:
+        names = [options.category]
+    explanations = {
+        name: explanation_fields(text, name, explain_score(partial(judge.of, name), _telling(judge, text, name)))
+        for name in names
+    }
+    return outcome | explanations[names[0]] | {"explanations": explanations}
+
+
+def _telling(judge: _Judge, text: str, category: str) -> str:
+    """Return the text; of a long one the sentences that weigh most, in their places, and line ends for all else."""
+    if len(text) <= _EXPLAINED_CHARS and len(_WORD.findall(text)) <= _EXPLAINED_WORDS:
+        return text
+    spans = sentences_of(text)[:_MAX_SENTENCES] or [(0, len(text))]
+    column = CATEGORIES.index(category)
+    weights = judge.sentences([text[start:end] for start, end in spans])[:, column]
+    for index, least, match in _found_patterns(text):
+        overlapping = [match.start() < end and start < match.end() for start, end in spans]
+        if index == column:
+            weights = np.where(overlapping, np.maximum(weights, least), weights)
+    kept, left = ["\n"] * len(text), _EXPLAINED_WORDS
+    for place in np.argsort(-weights, kind="stable"):
+        start, end = spans[place]
+        words = [word.end() for word in _WORD.finditer(text, start, min(end, start + _EXPLAINED_CHARS))][:left]
+        end = max(words, default=start)
+        kept[start:end] = text[start:end]
+        left -= len(words)
+    return "".join(kept)
 
 
 class _Scorer:

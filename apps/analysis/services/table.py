@@ -28,7 +28,7 @@ TASKS: dict[str, Task] = {
         Task("summarize", summarize.SummarizeOptions, summarize.run, summarize.model_of),
         Task("generate", generate.GenerateOptions, generate.run, generate.model_of),
         Task("answer", answer.AnswerOptions, answer.run, answer.model_of),
-        Task("moderate", moderate.ModerateOptions, moderate.run, lambda _: moderate.MODEL),
+        Task("moderate", moderate.ModerateOptions, moderate.run, lambda _: moderate.MODEL, explains=True),
         Task("keywords", keywords.KeywordsOptions, keywords.run, keywords.model_of),
         Task("language", language.LanguageOptions, language.run, lambda _: language.MODEL),
     )
