@@ -72,13 +72,13 @@ def milliseconds(ask: Callable[[], Any], times: int = 9) -> tuple[float, float]:
 # -- by meaning ------------------------------------------------------------------------------------------------------
 _WRITE = """
 INSERT INTO analysis_messagevector (id, tenant_id, message_id, conversation_id, embedding)
-SELECT gen_random_uuid(), tenant, gen_random_uuid(), md5(tenant::text || n / 400)::uuid,
+SELECT gen_random_uuid(), tenant, gen_random_uuid(), md5(tenant::text || rows.n / 400)::uuid,
        l2_normalize(base.e + half.e + noise.e)::halfvec
 FROM (SELECT n, (%(tenants)s::uuid[])[1 + width_bucket(n %% 100, %(bounds)s::int[])] AS tenant
       FROM generate_series(%(first)s::int, %(last)s::int) AS n) AS rows
-JOIN bench_base base ON base.n = (hashint4(n) & 2147483647) %% %(count)s
-JOIN bench_half half ON half.n = (hashint4(n + 1000000007) & 2147483647) %% %(count)s
-JOIN bench_noise noise ON noise.n = (hashint4(n + 500000003) & 2147483647) %% %(count)s
+JOIN bench_base base ON base.n = (hashint4(rows.n) & 2147483647) %% %(count)s
+JOIN bench_half half ON half.n = (hashint4(rows.n + 1000000007) & 2147483647) %% %(count)s
+JOIN bench_noise noise ON noise.n = (hashint4(rows.n + 500000003) & 2147483647) %% %(count)s
 """
 
 
