@@ -97,6 +97,7 @@ _OPTIONS = {
     "opt_count": _("Phrases"),
     "opt_max_words": _("Words in a phrase"),
     "opt_thresholds": _("Thresholds"),
+    "opt_category": _("Category"),
     "help_labels": _("At least two. Without labels: the intents of support messages."),
     "help_aspects": _("What the text may speak of: price, delivery …"),
     "help_descriptions": _("label = a sentence that says more, one per line"),
@@ -107,6 +108,7 @@ _OPTIONS = {
     "help_min_score": _("Below it, the answer counts as not found."),
     "help_generate_collection": _("Facts come from these documents, and each sentence is checked."),
     "help_memory": _("A text that was approved before is used as it is."),
+    "help_category": _("What an explanation is about. Without one: what is flagged."),
     "hint_patterns": _("contract = C-\\d{6}"),
     "hint_generate_language": _("Portuguese"),
     "hint_redact_language": _("en"),
@@ -136,6 +138,12 @@ _OPTIONS = {
     "val_tone_formal": _("Formal"),
     "val_tone_enthusiastic": _("Enthusiastic"),
     "val_tone_apologetic": _("Apologetic"),
+    "val_category_toxicity": _("toxicity"),
+    "val_category_insult": _("insult"),
+    "val_category_threat": _("threat"),
+    "val_category_spam": _("spam"),
+    "val_category_self_harm": _("self-harm"),
+    "val_category_prompt_injection": _("prompt injection"),
 }
 
 _RESULT = {
@@ -240,6 +248,7 @@ _PICTURES = {
     "not_in_collection": _("The answer is not in this collection."),
     "score_is": _("Score {score}"),
     "explanation": _("What decided"),
+    "explanation_of": _("What decided: {label}"),
     "explained": _("Without any words {base}, with all of them {value}. Method: {method}."),
     "speaks_for": _("speaks for “{label}”"),
     "speaks_against": _("speaks against it"),

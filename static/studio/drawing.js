@@ -94,11 +94,11 @@ export function kindLegend(kinds, spans) {
 }
 
 /** Tokens coloured by how much they spoke for the label (solid) or against it (dashed). */
-export function tokenText(text, tokens) {
+export function tokenText(text, tokens, name) {
   const most = Math.max(1e-9, ...tokens.map((token) => Math.abs(token.weight)));
   return markedText(text, tokens.filter((token) => Math.abs(token.weight) / most >= 0.02), (token, part) => vary(
     h("span", { class: `token token--${token.weight >= 0 ? "for" : "against"}`, title: signed(token.weight, 3) }, part),
-    { weight: (Math.abs(token.weight) / most).toFixed(3) }), { "aria-label": t("explanation") });
+    { weight: (Math.abs(token.weight) / most).toFixed(3) }), { "aria-label": name });
 }
 
 export function tokenLegend(label) {

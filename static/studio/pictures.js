@@ -201,14 +201,22 @@ function answer(result, text, options) {
 
 const PICTURES = { sentiment, classify, entities, redact, language, keywords, moderate, summarize, translate, generate, answer };
 
-/** The picture of a result, with the explanation below it where there is one. */
+/** The explanations of a result, [{name, label, tokens, about}]: one, or of moderation one for each category it speaks of. */
+export function explanationsOf(result) {
+  const found = Object.values(result.explanations || { own: { tokens: result.tokens || [], explanation: result.explanation || {} } });
+  return found.filter((one) => one.tokens.length).map(({ tokens, explanation: about }) => {
+    const label = labelName(about.label ?? result.label);
+    return { name: result.explanations ? t("explanation_of", { label }) : t("explanation"), label, tokens, about };
+  });
+}
+
+function explained({ name, label, tokens, about }, text) {
+  const figures = about.base === undefined ? null : h("p", { class: "small muted" }, t("explained", { base: percent(about.base, 1), value: percent(about.value, 1), method: about.method }));
+  return section(name, tokenText(text, tokens, name), tokenLegend(label), figures);
+}
+
+/** The picture of a result, with its explanations below it. */
 export function picture(task, result, text, options) {
-  const about = result.explanation || {};
-  const label = about.label ?? result.label ?? t("flagged");
-  const tokens = result.tokens || [];
-  return [
-    PICTURES[task] ? PICTURES[task](result, text, options) : null,
-    tokens.length ? section(t("explanation"), tokenText(text, tokens), tokenLegend(labelName(label)), about.base === undefined ? null : h("p", { class: "small muted" }, t("explained", { base: percent(about.base, 1), value: percent(about.value, 1), method: about.method }))) : null,
-  ];
+  return [PICTURES[task] ? PICTURES[task](result, text, options) : null, explanationsOf(result).map((one) => explained(one, text))];
 }
 

@@ -2,7 +2,7 @@
 
 import { t } from "../js/lib/i18n.js";
 import { table } from "./drawing.js";
-import { categoryRows } from "./pictures.js";
+import { categoryRows, explanationsOf } from "./pictures.js";
 import { labelName, languageName, number, signed } from "./words.js";
 
 const TEXT = (key) => ({ label: t(key) });
@@ -40,11 +40,11 @@ const TABLES = {
   answer: (result) => table([TEXT("answer"), NUM("start"), NUM("end"), NUM("score")], [[result.answer || "–", place(result.start), place(result.end), score(result.score)]], t("answer")),
 };
 
-/** Tables of a result, with the tokens of its explanation. */
+/** Tables of a result, with the tokens of its explanations. */
 export function tables(task, result, text) {
-  const tokens = [...(result.tokens || [])].sort((a, b) => Math.abs(b.weight) - Math.abs(a.weight));
+  const heaviest = (tokens) => [...tokens].sort((a, b) => Math.abs(b.weight) - Math.abs(a.weight)).slice(0, 200);
   return [
     TABLES[task] ? TABLES[task](result, text) : null,
-    tokens.length ? table([TEXT("token"), NUM("weight")], tokens.slice(0, 200).map((one) => [one.text, signed(one.weight, 4)]), t("explanation")) : null,
+    explanationsOf(result).map(({ name, tokens }) => table([TEXT("token"), NUM("weight")], heaviest(tokens).map((one) => [one.text, signed(one.weight, 4)]), name)),
   ];
 }

@@ -147,6 +147,31 @@ def test_an_explanation_marks_the_words_that_decided(studio: Callable[..., Page]
     page.screenshot(path=str(shots / "studio-explained.png"), full_page=True)
 
 
+def test_moderation_explains_each_category_that_it_flags(studio: Callable[..., Page], shots: Path) -> None:
+    page = studio("?task=moderate")
+    text_box(page).fill("You are a pathetic idiot. I will come to your house and kill you.")
+    page.get_by_label("Explain: which words decided").check()
+    run(page)
+    parts = page.locator(".picture__part")
+    threat = parts.filter(has=page.get_by_role("heading", name="What decided: threat"))
+    expect(threat.locator(".token--for").filter(has_text="kill")).to_be_visible()
+    insult = parts.filter(has=page.get_by_role("heading", name="What decided: insult"))
+    expect(insult.locator(".token--for").filter(has_text="idiot")).to_be_visible()
+    weights = page.get_by_role("table", name="What decided: threat")
+    expect(weights.get_by_role("row").filter(has_text="kill")).to_be_visible()
+    page.screenshot(path=str(shots / "studio-moderation-explained.png"), full_page=True)
+
+
+def test_one_category_is_explained_where_it_is_chosen(studio: Callable[..., Page]) -> None:
+    page = studio("?task=moderate")
+    text_box(page).fill("Click here to claim your free prize now.")
+    page.get_by_label("Explain: which words decided").check()
+    page.get_by_text("More options").click()
+    page.get_by_label("Category").select_option("threat")
+    run(page)
+    expect(page.get_by_role("heading", name="What decided")).to_have_text(["What decided: threat"])
+
+
 def test_a_task_shows_the_card_of_its_model(studio: Callable[..., Page], stack: Stack) -> None:
     with stack.client() as client:
         items = client.get("/api/v1/nlp").json()["items"]
