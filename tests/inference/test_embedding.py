@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from apps.inference.catalogue import MINILM
+from apps.inference.catalogue import MINILM, catalogue_load
 from apps.inference.engine.backends import sentence_embed
 from apps.inference.engine.backends.sentence_embed import SentenceEmbedder
 from apps.inference.engine.batching import BatchRunner
@@ -18,6 +18,7 @@ from apps.inference.engine.host import EngineHost
 from apps.inference.engine.precedence import Precedence
 from apps.inference.engine.types import EngineConfig
 from apps.inference.engine.weights import weights_locate
+from bench.texts import texts
 
 pytestmark = pytest.mark.models
 
@@ -40,6 +41,23 @@ def test_text_alone_and_in_a_batch_agree(host: EngineHost) -> None:
 def test_same_input_gives_the_same_vectors(host: EngineHost) -> None:
     first, second = (host.embed(TEXTS, deadline_s=60).vectors for _ in range(2))
     np.testing.assert_array_equal(first, second)
+
+
+def test_500_texts_are_the_same_alone_in_batches_and_after_a_restart(host: EngineHost, data_dir: Path) -> None:
+    given = texts(500)
+    catalogue = catalogue_load()
+    again = EngineHost(catalogue.models, catalogue.defaults, EngineConfig(data_dir))
+    alone = np.stack([host.embed([text], deadline_s=60).vectors[0] for text in given])
+    batches = [again.embed(given[start : start + 32], deadline_s=60).vectors for start in range(0, 500, 32)]
+    assert (alone * np.concatenate(batches)).sum(axis=1).min() >= 0.99999
+    singly = [host.run("classifier", [text], deadline_s=60).values[0].argmax() for text in given]
+    at_once = [row.argmax() for start in range(0, 500, 32) for row in _logits(again, given[start : start + 32])]
+    again.stop()
+    assert singly == at_once
+
+
+def _logits(host: EngineHost, given: list[str]) -> list[np.ndarray]:
+    return list(host.run("classifier", given, deadline_s=60).values)
 
 
 def test_vectors_agree_with_plain_sentence_transformers(host: EngineHost) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -100,3 +101,10 @@ def test_threads_share_a_graph() -> None:
         thread.join()
     worst = max(float(np.abs(one - alone[n]).max()) for n in range(8) for one in together[n])
     assert worst < 1e-6
+
+
+def test_models_that_load_side_by_side_are_all_compiled() -> None:
+    modules = [Tiny().eval() for _ in range(8)]
+    with ThreadPoolExecutor(8) as executor:
+        made = list(executor.map(lambda module: compiled(module, module, "float32"), modules))
+    assert None not in made

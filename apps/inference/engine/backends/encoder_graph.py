@@ -25,6 +25,8 @@ Features = Mapping[str, NDArray[np.int64]]
 # How far float32 results of two ways to compute may lie apart, as a share of the largest: a graph that took a length of
 # its example for a constant is wrong by far more.
 _TOLERANCE = 1e-3
+# Tracing sets the state of the whole process: two models that load side by side would spoil each other's graph.
+_TRACING = threading.Lock()
 _PRECISIONS = {"float32": "f32", "bfloat16": "bf16"}
 
 
@@ -89,7 +91,7 @@ def _convert(
         def forward(self, *tensors: Any) -> Any:
             return compute(dict(zip(names, tensors, strict=True)))
 
-    with warnings.catch_warnings(), torch.inference_mode(False), torch.no_grad():
+    with _TRACING, warnings.catch_warnings(), torch.inference_mode(False), torch.no_grad():
         # Of lengths that are taken for constants; the examples show whether they are.
         warnings.simplefilter("ignore")
         return openvino.convert_model(Traced().eval(), example_input=tuple(map(torch.from_numpy, example.values())))
