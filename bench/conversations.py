@@ -238,7 +238,7 @@ def filters(server: psycopg.Connection[Any], rows: int) -> None:
 
 
 def page(asked: dict[str, str], *, explain: bool = True) -> tuple[int, list[str]]:
-    """Return how many conversations the first page has, and the indexes that its statement is read from."""
+    """Return how many conversations the first page has, and what its statement is read from: indexes, or whole tables."""
     from django.db import connection
 
     from apps.conversations.selectors import conversations_list
@@ -258,10 +258,8 @@ def page(asked: dict[str, str], *, explain: bool = True) -> tuple[int, list[str]
     with tenant_scope(TENANTS[0]), connection.cursor() as cursor:
         cursor.execute(f"EXPLAIN {statement}", params)
         plan = "\n".join(line for (line,) in cursor.fetchall())
-    places = re.findall(r"(?:Index Scan using|Index Only Scan using|Bitmap Index Scan on|Seq Scan on) \w+", plan)
-    return len(found), [
-        place.replace("Index Scan using ", "").replace("Index Only Scan using ", "") for place in places
-    ]
+    places = re.findall(r"(?:Index (?:Only )?Scan(?: Backward)? using|Index Scan on|Seq Scan on) (\w+)", plan)
+    return len(found), places
 
 
 def main() -> int:

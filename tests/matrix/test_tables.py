@@ -53,7 +53,8 @@ def _default_row(model: type[Model], tenant_id: uuid.UUID) -> tuple[str, list[An
             [model._meta.db_table],
         )
         columns = cursor.fetchall()
-    sample = {"uuid": "gen_random_uuid()", "jsonb": "'{}'", "bool": "false", "timestamptz": "now()", "vector": "NULL"}
+    sample = {"uuid": "gen_random_uuid()", "jsonb": "'{}'", "bool": "false", "timestamptz": "now()"}
+    sample |= dict.fromkeys(("vector", "halfvec"), "NULL")
     values = []
     for name, data_type, udt in columns:
         if name == "tenant_id":
