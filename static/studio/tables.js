@@ -45,6 +45,6 @@ export function tables(task, result, text) {
   const heaviest = (tokens) => [...tokens].sort((a, b) => Math.abs(b.weight) - Math.abs(a.weight)).slice(0, 200);
   return [
     TABLES[task] ? TABLES[task](result, text) : null,
-    explanationsOf(result).map(({ name, tokens }) => table([TEXT("token"), NUM("weight")], heaviest(tokens).map((one) => [one.text, signed(one.weight, 4)]), name)),
+    explanationsOf(result).map(({ name, tokens }) => table([result.explanations ? { label: name } : TEXT("token"), NUM("weight")], heaviest(tokens).map((one) => [one.text, signed(one.weight, 4)]), name)),
   ];
 }
