@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Page
+from playwright.sync_api import Browser, Page, StorageState
 
+from tests.e2e.studio_page import WIDE
 from tests.stack import Stack
 
 DESKTOP, PHONE = {"width": 1280, "height": 800}, {"width": 390, "height": 844}
@@ -67,3 +68,45 @@ def shots(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("shots")
     print(f"screenshots: {folder}")
     return folder
+
+
+@pytest.fixture(scope="session")
+def signed_in(browser: Browser, stack: Stack) -> Callable[[str], StorageState]:
+    """The cookies of a member: signing in for every test would run into the limit on sign-ins."""
+    kept: dict[str, StorageState] = {}
+
+    def state(who: str) -> StorageState:
+        if who not in kept:
+            context = browser.new_context()
+            page = context.new_page()
+            page.goto(f"{stack.base}/studio/")
+            page.locator("input[name=login]").fill(stack.demo[who]["email"])
+            page.locator("input[type=password]").fill(stack.demo[who]["password"])
+            page.keyboard.press("Enter")
+            page.wait_for_url(f"{stack.base}/studio/**")
+            kept[who] = context.storage_state()
+            context.close()
+        return kept[who]
+
+    return state
+
+
+@pytest.fixture
+def studio(
+    browser: Browser, stack: Stack, signed_in: Callable[[str], StorageState], faults: list[str]
+) -> Iterator[Callable[..., Page]]:
+    """studio(path, size=, who=, **context) -> a page of the studio whose scripts have started."""
+    opened: list[Page] = []
+
+    def open_page(path: str = "", size: dict[str, int] = WIDE, who: str = "owner", **context: Any) -> Page:
+        made = browser.new_context(viewport=size, storage_state=signed_in(who), **context)  # type: ignore[arg-type]
+        page = watch(made.new_page(), faults)
+        opened.append(page)
+        page.goto(f"{stack.base}/studio/{path}")
+        page.locator("[role=tab], a.pick, .picks .empty").first.wait_for()
+        return page
+
+    yield open_page
+    for page in opened:
+        page.context.close()
+    assert faults == []

@@ -1,26 +1,23 @@
-"""The studio in a browser: tasks drawn, explanations, inputs, shared addresses, comparison, classifiers, keys, errors."""
+"""The studio in a browser: tasks drawn, explanations, shared addresses, keys, errors."""
 
 from __future__ import annotations
 
 import json
 import re
 import shlex
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
-from playwright.sync_api import Browser, Page, Route, StorageState, expect
+from playwright.sync_api import Page, Route, expect
 
-from tests.e2e.conftest import DESKTOP, PHONE, watch
-from tests.knowledge.test_crawl import Site
+from tests.e2e.conftest import DESKTOP, PHONE
+from tests.e2e.studio_page import LOADING_MS, choose, example, run, text_box
 from tests.stack import Stack
 
 pytestmark = [pytest.mark.stack, pytest.mark.browser]
-WIDE = {"width": 1440, "height": 1000}
-# The first call of a task may load its model.
-LOADING_MS = 90_000
 # What each task's example shows: where, and a text that is there whatever else the model says.
 PICTURES: dict[str, tuple[str, str | re.Pattern[str]]] = {
     "sentiment": (".gauge__label", re.compile("positive|neutral|negative", re.IGNORECASE)),
@@ -35,73 +32,6 @@ PICTURES: dict[str, tuple[str, str | re.Pattern[str]]] = {
     "generate": (".pane:nth-child(2) .pane__title", "Variant 2"),
     "answer": (".marked .span--answer", "Monday"),
 }
-
-
-@pytest.fixture(scope="module")
-def signed_in(browser: Browser, stack: Stack) -> Callable[[str], StorageState]:
-    """The cookies of a member: signing in for every test would run into the limit on sign-ins."""
-    kept: dict[str, StorageState] = {}
-
-    def state(who: str) -> StorageState:
-        if who not in kept:
-            context = browser.new_context()
-            page = context.new_page()
-            page.goto(f"{stack.base}/studio/")
-            page.locator("input[name=login]").fill(stack.demo[who]["email"])
-            page.locator("input[type=password]").fill(stack.demo[who]["password"])
-            page.keyboard.press("Enter")
-            page.wait_for_url(f"{stack.base}/studio/**")
-            kept[who] = context.storage_state()
-            context.close()
-        return kept[who]
-
-    return state
-
-
-@pytest.fixture
-def studio(
-    browser: Browser, stack: Stack, signed_in: Callable[[str], StorageState], faults: list[str]
-) -> Iterator[Callable[..., Page]]:
-    """studio(path, size=, who=, **context) -> a page of the studio whose scripts have started."""
-    opened: list[Page] = []
-
-    def open_page(path: str = "", size: dict[str, int] = WIDE, who: str = "owner", **context: Any) -> Page:
-        made = browser.new_context(viewport=size, storage_state=signed_in(who), **context)  # type: ignore[arg-type]
-        page = watch(made.new_page(), faults)
-        opened.append(page)
-        page.goto(f"{stack.base}/studio/{path}")
-        page.locator("[role=tab], a.pick, .picks .empty").first.wait_for()
-        return page
-
-    yield open_page
-    for page in opened:
-        page.context.close()
-    assert faults == []
-
-
-@pytest.fixture
-def site() -> Iterator[Site]:
-    running = Site()
-    yield running
-    running.close()
-
-
-def choose(page: Page, task: str) -> None:
-    page.locator(f".task[data-task={task}]").click()
-
-
-def example(page: Page) -> None:
-    page.locator(".result").get_by_role("button", name="Try an example").click()
-    page.locator(".result[data-state=done]").wait_for(timeout=LOADING_MS)
-
-
-def run(page: Page) -> None:
-    page.get_by_role("button", name="Run the task").click()
-    page.locator(".result[data-state=done]").wait_for(timeout=LOADING_MS)
-
-
-def text_box(page: Page) -> Any:
-    return page.locator("#text")
 
 
 # -- tasks ---------------------------------------------------------------------------------------------------------------
@@ -239,133 +169,6 @@ def test_an_address_with_nonsense_opens_the_first_task(studio: Callable[..., Pag
     page = studio("?task=constructor&o.__proto__=%7B%7D&o.labels=%5B&o.nothing=1")
     expect(page.locator(".task[aria-selected=true]")).to_have_text("Sentiment")
     expect(page.get_by_label("Aspects")).to_be_visible()
-
-
-# -- where texts come from -----------------------------------------------------------------------------------------------
-def test_a_file_becomes_the_text(studio: Callable[..., Page], tmp_path: Path) -> None:
-    page = studio("?task=summarize")
-    path = tmp_path / "report.md"
-    path.write_text("# Report\n\nSales rose by a third. Costs stayed as they were.\n", encoding="utf-8")
-    page.locator("input[type=file]").set_input_files(path)
-    expect(text_box(page)).to_have_value("Sales rose by a third. Costs stayed as they were.")
-    expect(page.get_by_text("Read from Report.")).to_be_visible()
-
-
-def test_a_file_that_cannot_be_read_leaves_the_text_alone(studio: Callable[..., Page], tmp_path: Path) -> None:
-    page = studio()
-    text_box(page).fill("Words that are there.")
-    path = tmp_path / "picture.png"
-    path.write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(64))
-    page.locator("input[type=file]").set_input_files(path)
-    expect(page.get_by_text("This kind of file cannot be read.")).to_be_visible()
-    expect(text_box(page)).to_have_value("Words that are there.")
-
-
-def test_a_web_page_becomes_the_text(studio: Callable[..., Page], site: Site) -> None:
-    site.page("/hours.html", text="The shop opens at eight.")
-    page = studio()
-    page.get_by_role("button", name="Web page").click()
-    page.get_by_label("Address").fill(f"{site.base}/hours.html")
-    page.keyboard.press("Enter")
-    expect(text_box(page)).to_have_value(re.compile("The shop opens at eight."))
-
-
-def test_a_recent_conversation_becomes_the_text(studio: Callable[..., Page], stack: Stack) -> None:
-    with stack.client() as client:
-        made = client.post("/api/v1/conversations", json={"contact": {"name": "Studio check"}}).json()
-        client.patch(f"/api/v1/conversations/{made['id']}", json={"handler": "person"})
-        path = f"/api/v1/conversations/{made['id']}/messages"
-        client.post(path, json={"role": "contact", "text": "My lamp is broken."})
-        client.post(path, json={"role": "agent", "text": "A note among us.", "private": True})
-        client.post(path, json={"role": "agent", "text": "I am sorry to hear that."})
-    page = studio()
-    page.get_by_role("button", name="Conversation").click()
-    page.get_by_role("button", name="Studio check").click()
-    expect(text_box(page)).to_have_value("Visitor: My lamp is broken.\nAgent: I am sorry to hear that.")
-    page.get_by_role("button", name="Conversation").click()
-    page.get_by_label("Only what the visitor wrote").check()
-    page.get_by_role("button", name="Studio check").click()
-    expect(text_box(page)).to_have_value("My lamp is broken.")
-
-
-# -- side by side --------------------------------------------------------------------------------------------------------
-def test_columns_are_compared_and_differences_marked(studio: Callable[..., Page], shots: Path) -> None:
-    page = studio("compare/?task=keywords")
-    page.get_by_role("button", name="Try an example").click()
-    columns = page.locator(".column")
-    expect(columns.locator(".result[data-state=done]")).to_have_count(3, timeout=LOADING_MS)
-    glance = page.get_by_role("table", name="At a glance")
-    expect(glance.get_by_role("rowheader")).to_have_text(["A", "B", "C"])
-    expect(glance.get_by_text("differs from A").first).to_be_visible()
-    page.screenshot(path=str(shots / "studio-compare.png"), full_page=True)
-    page.get_by_role("button", name="Add a column").click()
-    expect(columns).to_have_count(4)
-    expect(page.get_by_role("button", name="Add a column")).to_be_disabled()
-    columns.nth(3).get_by_role("button", name="Remove this column").click()
-    columns.nth(2).get_by_role("button", name="Remove this column").click()
-    expect(page.get_by_role("button", name="Remove this column")).to_have_count(0)
-    assert page.url.count("c=") == 2
-
-
-def test_models_of_one_role_are_the_columns_to_begin_with(studio: Callable[..., Page], stack: Stack) -> None:
-    page = studio("compare/?task=generate")
-    expect(page.locator(".column__name").nth(1)).to_contain_text(stack.demo["chat_model"])
-    expect(page.locator(".column").nth(1).get_by_label("Model")).not_to_have_value("")
-
-
-# -- classifiers ---------------------------------------------------------------------------------------------------------
-TABLE = """billing, I was charged twice this month
-billing, The invoice shows the wrong amount
-billing, Can I get a receipt with our tax number?
-delivery, Where is my parcel?
-delivery\tThe tracking has not moved for days
-delivery, "It says delivered, but nothing came"
-no separator here"""
-
-
-def test_a_classifier_is_taught_tried_taught_again_and_removed(
-    studio: Callable[..., Page], stack: Stack, shots: Path
-) -> None:
-    page = studio("classifiers/")
-    page.locator("[data-part=new]").click()
-    dialog = page.get_by_role("dialog")
-    dialog.get_by_label("Name").fill("Triage")
-    expect(dialog.get_by_role("button", name="Train")).to_be_disabled()
-    dialog.get_by_text("Paste a table").click()
-    dialog.locator("#editor-table").fill(TABLE)
-    dialog.get_by_role("button", name="Take over").click()
-    expect(dialog.get_by_text("6 examples taken over, 1 lines left out.")).to_be_visible()
-    page.screenshot(path=str(shots / "studio-teach.png"))
-    dialog.get_by_role("button", name="Train").click()
-    expect(page.locator(".figures").get_by_text("examples, 2 labels")).to_be_visible(timeout=LOADING_MS)
-    page.get_by_label("Try it").fill("You took the money from my card two times")
-    page.get_by_role("button", name="Classify").click()
-    expect(page.locator(".detail .verdict__text")).to_have_text("billing", timeout=LOADING_MS)
-    page.screenshot(path=str(shots / "studio-classifier.png"), full_page=True)
-
-    page.get_by_role("button", name="Change the examples").click()
-    expect(dialog.locator("textarea").first).to_have_value(re.compile("charged twice"))
-    dialog.get_by_role("button", name="Add a label").click()
-    dialog.get_by_label("Label", exact=True).last.fill("praise")
-    dialog.get_by_label("Examples of this label").last.fill("Thank you so much\nGreat service\nI love this lamp")
-    dialog.get_by_role("button", name="Train a new version").click()
-    versions = page.get_by_role("table", name="Versions")
-    expect(versions.get_by_role("row").nth(1)).to_contain_text("yes", timeout=LOADING_MS)
-    expect(versions.get_by_role("rowheader")).to_have_text(["2", "1"])
-    page.get_by_role("button", name="Let version 1 answer").click()
-    expect(versions.get_by_role("row").nth(2)).to_contain_text("yes")
-
-    page.on("dialog", lambda question: question.accept())
-    page.get_by_role("button", name="Delete").click()
-    expect(page.get_by_text("No classifiers yet")).to_be_visible()
-    with stack.client() as client:
-        assert client.get("/api/v1/analysis/classifiers").json()["items"] == []
-
-
-def test_an_agent_reads_classifiers_and_teaches_none(studio: Callable[..., Page]) -> None:
-    page = studio("classifiers/", who="agent")
-    expect(page.get_by_text("No classifiers yet")).to_be_visible()
-    expect(page.get_by_role("button", name="New classifier")).to_have_count(0)
 
 
 # -- keys, waiting, errors -----------------------------------------------------------------------------------------------
