@@ -1,12 +1,12 @@
 """What reading messages in the background costs the bot's answers, on a running installation.
 
     python -m bench.annotation --data .data --rounds 6 --at-once 1
-    python -m bench.annotation --data .data --rounds 6 --at-once 4
+    python -m bench.annotation --data .data --rounds 6 --at-once 4 --pause 1
 
-Contacts ask the demo's bot, each in a conversation of its own, one question after the other without a pause: while one is
-answered, the questions and answers before it are read. In every other turn they are not: the process that reads them
-(`worker-default`) is stopped, and goes on afterwards. Told is the time from a message's row to the first token of its
-answer, as the answer itself notes it.
+Contacts ask the demo's bot, each time in a new conversation. Without a pause the next question comes when an answer does:
+just when that answer and its question are read, which is the worst there can be. In every other turn nothing is read: the
+process that does it (`worker-default`) is stopped, and goes on afterwards. Told is the time from a message's row to the
+first token of its answer, as the answer itself notes it.
 """
 
 from __future__ import annotations
@@ -91,12 +91,15 @@ def caught_up(product: Installation) -> None:
         time.sleep(0.2)
 
 
-def turn(product: Installation, at_once: int, start: int) -> list[float]:
+def turn(product: Installation, at_once: int, start: int, pause_s: float) -> list[float]:
     """Return the times of as many questions as there are in a turn."""
 
     def contact(number: int) -> list[float | None]:
-        some = [QUESTIONS[(start + number + step) % len(QUESTIONS)] for step in range(A_TURN)]
-        return [ask(product, question) for question in some]
+        found = []
+        for step in range(A_TURN):
+            found.append(ask(product, QUESTIONS[(start + number + step) % len(QUESTIONS)]))
+            time.sleep(pause_s)
+        return found
 
     with ThreadPoolExecutor(at_once) as threads:
         return [one for some in threads.map(contact, range(at_once)) for one in some if one is not None]
@@ -114,10 +117,11 @@ def main() -> int:
     parser.add_argument("--data", type=Path, default=Path(".data"), help="data folder of the running installation")
     parser.add_argument("--rounds", type=int, default=6)
     parser.add_argument("--at-once", type=int, default=1, help="contacts who ask at the same time")
+    parser.add_argument("--pause", type=float, default=0.0, help="seconds between an answer and the next question")
     options = parser.parse_args()
     product = Installation(options.data)
     product.client.timeout = httpx.Timeout(PATIENCE_S)
-    turn(product, 1, 0)
+    turn(product, 1, 0, 0.0)
     read: list[float] = []
     alone: list[float] = []
     for number in range(options.rounds):
@@ -125,10 +129,10 @@ def main() -> int:
         for reading in (True, False) if number % 2 else (False, True):
             caught_up(product)
             if reading:
-                read += turn(product, options.at_once, number)
+                read += turn(product, options.at_once, number, options.pause)
             else:
                 with unread(product):
-                    alone += turn(product, options.at_once, number)
+                    alone += turn(product, options.at_once, number, options.pause)
     print(line("messages not read", alone))
     print(line("messages read", read))
     print(f"{statistics.median(read) / statistics.median(alone):.2f}x at {options.at_once} at once")
