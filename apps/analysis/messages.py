@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from django.utils.translation import gettext_lazy as _
 
+from apps.analysis.services.intents import INTENT_MESSAGES
+
 _TASKS = {
     "task_sentiment": _("Sentiment"),
     "task_classify": _("Classify"),
@@ -407,5 +409,16 @@ _ERRORS = {
 }
 
 STUDIO_MESSAGES = (
-    _TASKS | _VALUES | _OPTIONS | _RESULT | _PICTURES | _INPUT | _FORM | _CLASSIFIERS | _CARD | _COMPARE | _ERRORS
+    _TASKS
+    | _VALUES
+    | INTENT_MESSAGES
+    | _OPTIONS
+    | _RESULT
+    | _PICTURES
+    | _INPUT
+    | _FORM
+    | _CLASSIFIERS
+    | _CARD
+    | _COMPARE
+    | _ERRORS
 )

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from django.utils.translation import gettext_lazy as _
 
-CONSOLE_MESSAGES = {
+from apps.analysis.services.intents import INTENT_MESSAGES
+
+CONSOLE_MESSAGES = INTENT_MESSAGES | {
     "just_now": _("just now"),
     "loading": _("Loading"),
     "close": _("Close"),
@@ -84,18 +86,6 @@ CONSOLE_MESSAGES = {
     "language_is": _("Language: {language}"),
     "suggested_labels": _("Suggested labels"),
     "add_this_label": _("Add the label {label}"),
-    "intent_order_status": _("order status"),
-    "intent_return_or_refund": _("return or refund"),
-    "intent_cancellation": _("cancellation"),
-    "intent_payment_or_invoice": _("payment or invoice"),
-    "intent_account_or_sign_in": _("account or sign-in"),
-    "intent_technical_problem": _("technical problem"),
-    "intent_damaged_or_wrong_item": _("damaged or wrong item"),
-    "intent_product_question": _("product question"),
-    "intent_price_or_discount": _("price or discount"),
-    "intent_complaint": _("complaint"),
-    "intent_praise_or_thanks": _("praise or thanks"),
-    "intent_talk_to_a_person": _("talk to a person"),
     # Translation
     "translation": _("Translation"),
     "read_in": _("Read messages in"),

@@ -3,8 +3,9 @@
 import { h, hue, icon, iconButton, initials, replace } from "../js/lib/dom.js";
 import { safeUrl } from "../js/lib/format.js";
 import { languageNow, t } from "../js/lib/i18n.js";
+import { intentName } from "../js/lib/intents.js";
 import { exactTime, timeElement } from "../js/lib/time.js";
-import { MoodChart, intentName, languageName, moodMark, moodPoints } from "./insights.js";
+import { MoodChart, languageName, moodMark, moodPoints } from "./insights.js";
 import { errorBox, stateBadge } from "./list.js";
 import { contactName } from "./store.js";
 
@@ -86,7 +87,7 @@ export class Aside {
     const suggested = (item.suggested_labels || []).filter((label) => !item.labels.includes(label));
     return h("section", { class: "aside__section", id: "aside-labels" },
       h("h3", { class: "panel-title" }, t("labels")),
-      item.labels.length ? h("ul", { class: "row row--wrap" }, item.labels.map((label) => h("li", null, h("span", { class: "badge badge--outline" }, label, h("button", { class: "badge__remove", type: "button", "aria-label": t("remove_label", { label }), onClick: () => this.actions.change(item.id, { labels: item.labels.filter((other) => other !== label) }) }, icon("x")))))) : null,
+      item.labels.length ? h("ul", { class: "row row--wrap" }, item.labels.map((label) => h("li", null, h("span", { class: "badge badge--outline" }, intentName(label), h("button", { class: "badge__remove", type: "button", "aria-label": t("remove_label", { label: intentName(label) }), onClick: () => this.actions.change(item.id, { labels: item.labels.filter((other) => other !== label) }) }, icon("x")))))) : null,
       suggested.length && item.labels.length < LABELS_MAX ? h("div", { class: "row row--wrap", role: "group", "aria-label": t("suggested_labels") }, suggested.map((label) => h("button", { class: "btn btn--sm", type: "button", title: t("add_this_label", { label: intentName(label) }), onClick: () => this.suggestionTake(item, label) }, icon("plus", "icon--sm"), intentName(label)))) : null,
       form);
   }

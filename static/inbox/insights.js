@@ -1,4 +1,4 @@
-// What was found out about messages: moods, languages, intents, and the mood of a conversation as a picture with its table.
+// What was found out about messages: moods, languages, and the mood of a conversation as a picture with its table.
 
 import { h, icon, replace } from "../js/lib/dom.js";
 import { languageNow, t } from "../js/lib/i18n.js";
@@ -35,12 +35,6 @@ export function languageMark(code) {
 
 export function sameLanguage(a, b) {
   return Boolean(a) && Boolean(b) && a.toLowerCase().split("-")[0] === b.toLowerCase().split("-")[0];
-}
-
-export function intentName(intent) {
-  const key = `intent_${intent.replaceAll(/[^a-z]+/g, "_")}`;
-  const text = t(key);
-  return text === key ? intent : text;
 }
 
 /** The contact's messages that have a mood, oldest first. */

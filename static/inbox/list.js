@@ -2,6 +2,7 @@
 
 import { h, hue, icon, initials, replace } from "../js/lib/dom.js";
 import { t } from "../js/lib/i18n.js";
+import { intentName } from "../js/lib/intents.js";
 import { timeElement } from "../js/lib/time.js";
 import { languageMark, moodMark } from "./insights.js";
 import { contactName } from "./store.js";
@@ -70,7 +71,7 @@ export class ListPane {
     h("span", { class: "conv__main" },
       h("span", { class: "conv__top" }, h("span", { class: "conv__name truncate" }, name), last ? timeElement(last.created_at, "conv__time") : null),
       h("span", { class: "conv__line truncate" }, this.line(item)),
-      h("span", { class: "conv__meta" }, stateBadge(item), item.labels.slice(0, 2).map((label) => h("span", { class: "badge badge--outline" }, label)), h("span", { class: "grow" }), languageMark(item.language), moodMark(item.mood), item.assignee ? h("span", { class: "avatar avatar--sm avatar--person", title: item.assignee.name }, h("span", { class: "sr-only" }, t("assigned_to", { name: item.assignee.name })), initials(item.assignee.name)) : null, item.unread ? h("span", { class: "badge badge--count" }, h("span", { class: "sr-only" }, `${t("unread")}: `), item.unread > 99 ? "99+" : String(item.unread)) : null)));
+      h("span", { class: "conv__meta" }, stateBadge(item), item.labels.slice(0, 2).map((label) => h("span", { class: "badge badge--outline" }, intentName(label))), h("span", { class: "grow" }), languageMark(item.language), moodMark(item.mood), item.assignee ? h("span", { class: "avatar avatar--sm avatar--person", title: item.assignee.name }, h("span", { class: "sr-only" }, t("assigned_to", { name: item.assignee.name })), initials(item.assignee.name)) : null, item.unread ? h("span", { class: "badge badge--count" }, h("span", { class: "sr-only" }, `${t("unread")}: `), item.unread > 99 ? "99+" : String(item.unread)) : null)));
     return h("li", null, link);
   }
 

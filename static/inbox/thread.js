@@ -3,9 +3,10 @@
 import { h, hue, icon, initials, replace } from "../js/lib/dom.js";
 import { formatText, citationTitle, safeUrl } from "../js/lib/format.js";
 import { t } from "../js/lib/i18n.js";
+import { intentName } from "../js/lib/intents.js";
 import { clockTime, dayName, exactTime } from "../js/lib/time.js";
 import { explanation } from "./explaining.js";
-import { intentName, languageMark, languageName, moodMark } from "./insights.js";
+import { languageMark, languageName, moodMark } from "./insights.js";
 import { errorBox } from "./list.js";
 import { contactName } from "./store.js";
 

@@ -10,7 +10,7 @@ import { OptionsForm } from "./options.js";
 import { ResultView } from "./result.js";
 import { TaskBar } from "./taskbar.js";
 import { TASKS } from "./tasks.js";
-import { duration, labelName, languageName, optionName, percent, signed, taskName, valueName, word } from "./words.js";
+import { duration, labelName, labelOf, languageName, optionName, percent, signed, taskName, valueName, word } from "./words.js";
 
 const MOST = 4;
 const LETTERS = "ABCD";
@@ -27,7 +27,7 @@ function headline(task, result) {
   const best = (scores) => Math.max(...Object.values(scores || { none: 0 }));
   const made = {
     sentiment: () => [labelName(result.label), signed(result.score)],
-    classify: () => [labelName(result.label), percent(best(result.scores), 1)],
+    classify: () => [labelOf(result, result.label), percent(best(result.scores), 1)],
     language: () => [languageName(result.language), percent(result.confidence, 1)],
     moderate: () => [t(result.flagged ? "flagged" : "not_flagged"), ""],
     entities: () => [result.entities.map((one) => one.text).join(" · "), String(result.entities.length)],

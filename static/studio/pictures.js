@@ -4,7 +4,7 @@ import { h, icon } from "../js/lib/dom.js";
 import { safeUrl } from "../js/lib/format.js";
 import { t } from "../js/lib/i18n.js";
 import { bars, copyButton, figures, gauge, kindLegend, kindMark, markedText, pane, tokenLegend, tokenText, vary } from "./drawing.js";
-import { countWords, labelName, languageName, number, percent, signed } from "./words.js";
+import { countWords, labelName, labelOf, languageName, number, percent, signed } from "./words.js";
 
 const MOST_MARKS = 2000;
 const TONES = { positive: "good", negative: "bad", neutral: "calm" };
@@ -51,8 +51,8 @@ function aspects(list) {
 }
 
 function classify(result) {
-  const rows = ordered(result.scores).map(([label, value]) => ({ label: labelName(label), value, top: label === result.label }));
-  return [verdict("accent", "tag", labelName(result.label), t("of_labels", { n: rows.length })), bars(rows, { name: t("scores") })];
+  const rows = ordered(result.scores).map(([label, value]) => ({ label: labelOf(result, label), value, top: label === result.label }));
+  return [verdict("accent", "tag", labelOf(result, result.label), t("of_labels", { n: rows.length })), bars(rows, { name: t("scores") })];
 }
 
 /** Names are found in English alone: in another language, what is not marked may still be one. */
@@ -205,7 +205,7 @@ const PICTURES = { sentiment, classify, entities, redact, language, keywords, mo
 export function explanationsOf(result) {
   const found = Object.values(result.explanations || { own: { tokens: result.tokens || [], explanation: result.explanation || {} } });
   return found.filter((one) => one.tokens.length).map(({ tokens, explanation: about }) => {
-    const label = labelName(about.label ?? result.label);
+    const label = labelOf(result, about.label ?? result.label);
     return { name: result.explanations ? t("explanation_of", { label }) : t("explanation"), label, tokens, about };
   });
 }

@@ -3,7 +3,7 @@
 import { t } from "../js/lib/i18n.js";
 import { table } from "./drawing.js";
 import { categoryRows, explanationsOf } from "./pictures.js";
-import { labelName, languageName, number, signed } from "./words.js";
+import { labelName, labelOf, languageName, number, signed } from "./words.js";
 
 const TEXT = (key) => ({ label: t(key) });
 const KEEP = (key) => ({ label: t(key), keep: true });
@@ -22,7 +22,7 @@ const TABLES = {
     result.sentences?.length ? table([TEXT("sentence"), KEEP("label"), NUM("score")], result.sentences.map((one) => [one.text, labelName(one.label), signed(one.score, 4)]), t("by_sentence")) : null,
     result.aspects?.length ? table([TEXT("aspect"), KEEP("label"), NUM("score")], result.aspects.map((one) => (one.label ? [one.aspect, labelName(one.label), signed(one.score, 4)] : [one.aspect, t("not_mentioned"), "–"])), t("by_aspect")) : null,
   ],
-  classify: (result) => table([KEEP("label"), NUM("score")], Object.entries(result.scores || {}).sort((a, b) => b[1] - a[1]).map(([label, value]) => [labelName(label), score(value)]), t("scores")),
+  classify: (result) => table([KEEP("label"), NUM("score")], Object.entries(result.scores || {}).sort((a, b) => b[1] - a[1]).map(([label, value]) => [labelOf(result, label), score(value)]), t("scores")),
   entities: (result) => spansTable(result.entities, t("task_entities")),
   redact: (result) => [
     spansTable(result.entities, t("task_redact")),

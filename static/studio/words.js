@@ -1,6 +1,7 @@
 // Names of what the tasks speak of, in the reader's language; what has no name here shows as the API calls it.
 
 import { languageNow, t } from "../js/lib/i18n.js";
+import { INTENTS, intentName } from "../js/lib/intents.js";
 
 /** The text of `key`, or `fallback` where the catalogue has none. */
 export function word(key, fallback) {
@@ -28,6 +29,11 @@ export function valueName(option, value) {
 
 export function labelName(label) {
   return word(`label_${String(label).toLowerCase()}`, plain(label));
+}
+
+/** The name of what a text was classified as: the intents of support have names, other labels are somebody's words. */
+export function labelOf(result, label) {
+  return result.model === INTENTS ? intentName(label) : labelName(label);
 }
 
 export function languageName(code) {

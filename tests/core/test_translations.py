@@ -17,6 +17,7 @@ from django.utils.translation.template import templatize
 
 from apps.analysis.messages import STUDIO_MESSAGES
 from apps.analysis.messages_batches import BATCH_MESSAGES
+from apps.analysis.services.intents import SUPPORT_INTENTS
 from apps.core.management.commands.compile_catalogs import catalogue_compile
 from apps.inbox.messages import CONSOLE_MESSAGES
 from apps.inference.messages import OPERATIONS_MESSAGES
@@ -93,3 +94,10 @@ def test_a_catalogue_compiles_to_what_gettext_reads(tmp_path: Path) -> None:
     assert not catalogue_compile(source)
     with (folder / "django.mo").open("rb") as file:
         assert gettext.GNUTranslations(file).gettext("Sign in") == "登录"
+
+
+@pytest.mark.parametrize("messages", [CONSOLE_MESSAGES, STUDIO_MESSAGES], ids=["console", "studio"])
+def test_every_intent_has_a_name_for_people(messages: dict[str, Any]) -> None:
+    # The key that static/js/lib/intents.js makes of a label.
+    keys = {f"intent_{re.sub('[^a-z]+', '_', intent)}": intent for intent in SUPPORT_INTENTS}
+    assert {key: str(text) for key, text in messages.items() if key.startswith("intent_")} == keys

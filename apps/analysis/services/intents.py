@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from django.utils.translation import gettext_lazy as _
+
 SUPPORT_INTENTS: dict[str, tuple[str, ...]] = {
     "order status": (
         "Where is my order?",
@@ -99,4 +101,20 @@ SUPPORT_INTENTS: dict[str, tuple[str, ...]] = {
         "Let me chat with your support team.",
         "I do not want to talk to a bot.",
     ),
+}
+
+# Their names for people, by the key that static/js/lib/intents.js asks for. The API calls an intent by its English words.
+INTENT_MESSAGES = {
+    "intent_order_status": _("order status"),
+    "intent_return_or_refund": _("return or refund"),
+    "intent_cancellation": _("cancellation"),
+    "intent_payment_or_invoice": _("payment or invoice"),
+    "intent_account_or_sign_in": _("account or sign-in"),
+    "intent_technical_problem": _("technical problem"),
+    "intent_damaged_or_wrong_item": _("damaged or wrong item"),
+    "intent_product_question": _("product question"),
+    "intent_price_or_discount": _("price or discount"),
+    "intent_complaint": _("complaint"),
+    "intent_praise_or_thanks": _("praise or thanks"),
+    "intent_talk_to_a_person": _("talk to a person"),
 }

@@ -21,7 +21,7 @@ export class Board {
   constructor(part, batch) {
     Object.assign(this, { part, batch, turn: 0 });
     const follow = (href) => this.go(href);
-    const legend = (name) => barName("label", name, this.batch.task);
+    const legend = (name) => barName("label", name, this.batch);
     this.charts = {
       labels: new BarChart({ id: "labels", title: t("chart_labels"), follow, legend: null }),
       trend: new TrendChart({ id: "trend", title: t("chart_trend"), follow, legend }),
@@ -71,7 +71,7 @@ export class Board {
   // -- filters -----------------------------------------------------------------------------------------------------------
   filtersShow(query) {
     const chip = (name, value, changes) => h("span", { class: "badge badge--accent batch__chip" }, `${name}: ${value}`, h("button", { type: "button", "aria-label": t("filter_remove", { name }), onClick: () => this.go(this.href(changes)) }, icon("x")));
-    const chips = DIMENSIONS.filter((name) => query[name]).map((name) => chip(t(`filter_${name}`), barName(name, query[name], this.batch.task), { [name]: "" }));
+    const chips = DIMENSIONS.filter((name) => query[name]).map((name) => chip(t(`filter_${name}`), barName(name, query[name], this.batch), { [name]: "" }));
     if (query.since || query.until) chips.push(chip(t("filter_time"), [query.since, query.until].map((at) => (at ? exactTime(at) : "…")).join(" – "), { since: "", until: "" }));
     replace(this.part("filters"), chips, chips.length > 1 ? h("button", { type: "button", class: "btn btn--ghost btn--sm", onClick: () => this.go(location.pathname) }, t("filters_clear")) : null);
     this.part("filters").hidden = !chips.length;
@@ -79,11 +79,10 @@ export class Board {
 
   // -- charts ------------------------------------------------------------------------------------------------------------
   summaryShow(summary, query) {
-    const { task } = this.batch;
     const classes = labelClasses(summary.labels.map((bar) => bar.name));
     const order = [...classes.keys()];
     const parts = (bar) => Object.entries(bar.labels).sort(([a], [b]) => order.indexOf(a) - order.indexOf(b));
-    const bars = (kind, list) => list.map((bar) => ({ ...bar, label: barName(kind, bar.name, task), parts: parts(bar), selected: query[kind] === bar.name, href: this.href({ [kind]: query[kind] === bar.name ? "" : bar.name }) }));
+    const bars = (kind, list) => list.map((bar) => ({ ...bar, label: barName(kind, bar.name, this.batch), parts: parts(bar), selected: query[kind] === bar.name, href: this.href({ [kind]: query[kind] === bar.name ? "" : bar.name }) }));
     const points = summary.trend.points.map((point) => {
       const selected = query.since === point.from && query.until === point.to;
       return { ...point, name: point.from, label: pointName(point.from, summary.trend.unit, true), parts: parts(point), selected, href: this.href(selected ? { since: "", until: "" } : { since: point.from, until: point.to }) };
@@ -142,9 +141,8 @@ export class Board {
   }
 
   text(item) {
-    const { task } = this.batch;
     const facts = [t("row_n", { n: number(item.row + 1) }), item.id, item.source, item.time ? exactTime(item.time) : null, item.topic].filter(Boolean);
-    const badge = item.error ? h("span", { class: "badge badge--danger" }, icon("alert"), item.error.code) : item.label ? h("span", { class: "badge" }, barName("label", item.label, task), item.score === null ? null : ` ${signed(item.score)}`) : null;
+    const badge = item.error ? h("span", { class: "badge badge--danger" }, icon("alert"), item.error.code) : item.label ? h("span", { class: "badge" }, barName("label", item.label, this.batch), item.score === null ? null : ` ${signed(item.score)}`) : null;
     const plain = item.output && item.output !== item.label;
     return h("li", { class: "texts__item" },
       h("div", { class: "texts__head" }, h("p", { class: "small muted texts__facts" }, facts.join(" · ")), badge),

@@ -2,6 +2,7 @@
 
 import { icon, h } from "../../js/lib/dom.js";
 import { languageNow, t } from "../../js/lib/i18n.js";
+import { INTENTS, intentName } from "../../js/lib/intents.js";
 import { labelName, languageName, number, word } from "../words.js";
 
 const TONES = { done: "success", failed: "danger", cancelled: "", paused: "warning", running: "accent", reading: "accent", queued: "accent", draft: "" };
@@ -18,14 +19,17 @@ export function timeLeft(seconds) {
   return t("left_h", { n: number(seconds / 3600, 1) });
 }
 
-/** What a bar stands for. `kind`: label, source or topic. */
-export function barName(kind, name, task) {
+/** What a bar of a batch stands for. `kind`: label, source or topic. */
+export function barName(kind, name, { task, options = {} }) {
   if (name === "~error") return t("errors");
   if (name === "~other") return t("others");
   if (name === "~none") return t(`no_${kind}`);
   if (kind !== "label") return name;
   if (task === "language" || task === "translate") return languageName(name);
-  return task === "classify" ? name : labelName(name);
+  if (task !== "classify") return labelName(name);
+  // The labels of people are their own words; those that come with the product have names.
+  const own = options.labels?.length || ![undefined, "", INTENTS].includes(options.classifier);
+  return own ? name : intentName(name);
 }
 
 const FORMATS = {

@@ -1,0 +1,78 @@
+"""Intents are shown in the reader's language; the API, labels and addresses keep their English words."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from tests.e2e.conftest import DESKTOP, watch
+from tests.e2e.test_main_path import sign_in
+from tests.stack import Stack
+
+pytestmark = [pytest.mark.stack, pytest.mark.browser]
+ASKED = "I would like to return this and get a refund."
+NAME = "退货或退款"
+LOADING_MS = 90_000
+
+
+@pytest.fixture
+def page(browser: Browser, stack: Stack, faults: list[str]) -> Page:
+    opened = watch(browser.new_context(viewport=DESKTOP, locale="zh-CN").new_page(), faults)  # type: ignore[arg-type]
+    sign_in(opened, stack, "agent")
+    opened.locator("#inbox").wait_for()
+    return opened
+
+
+def test_the_inbox_names_intents_and_stores_their_words(
+    page: Page, stack: Stack, faults: list[str], shots: Path
+) -> None:
+    with stack.client() as client:
+        found = client.post("/api/v1/conversations", json={"contact": {"name": "Li"}}).json()["id"]
+        client.patch(f"/api/v1/conversations/{found}", json={"handler": "person"})
+        client.post(f"/api/v1/conversations/{found}/messages", json={"role": "contact", "text": ASKED})
+        page.goto(f"{stack.base}/inbox/?view=open&c={found}")
+        expect(page.get_by_role("log").get_by_text(NAME)).to_be_visible(timeout=LOADING_MS)
+        page.locator("#aside-labels").get_by_role("button", name=NAME).click()
+        expect(page.locator("#aside-labels .badge")).to_contain_text(NAME)
+        expect(page.locator(".conv", has_text="Li").get_by_text(NAME)).to_be_visible()
+        assert client.get(f"/api/v1/conversations/{found}").json()["labels"] == ["return or refund"]
+    page.screenshot(path=str(shots / "intents-inbox.png"))
+    assert faults == []
+    page.context.close()
+
+
+def test_the_studio_names_intents(page: Page, stack: Stack, faults: list[str], shots: Path) -> None:
+    page.goto(f"{stack.base}/studio/?task=classify")
+    # The page listens once its tabs are there.
+    page.locator("[role=tab]").first.wait_for()
+    page.locator("#text").fill(ASKED)
+    page.get_by_role("button", name="运行任务").click()
+    expect(page.locator(".verdict__text")).to_have_text(NAME, timeout=LOADING_MS)
+    page.screenshot(path=str(shots / "intents-studio.png"))
+    assert faults == []
+    page.context.close()
+
+
+@pytest.mark.parametrize(
+    ("options", "name"),
+    [({}, NAME), ({"labels": ["return or refund", "weather"]}, "return or refund")],
+    ids=["intents", "labels of people"],
+)
+def test_a_batch_names_intents_but_not_the_labels_of_people(
+    page: Page, stack: Stack, faults: list[str], options: dict[str, list[str]], name: str
+) -> None:
+    with stack.client() as client:
+        body = {"task": "classify", "items": [ASKED] * 3, "options": options}
+        batch = client.post("/api/v1/jobs", json=body).json()["id"]
+        deadline = time.monotonic() + 120
+        while client.get(f"/api/v1/jobs/{batch}").json()["status"] != "done" and time.monotonic() < deadline:
+            time.sleep(0.5)
+    page.goto(f"{stack.base}/studio/batches/{batch}/")
+    bar = page.locator("svg[data-chart=labels]").get_by_role("link", name=name)
+    expect(bar).to_be_visible(timeout=LOADING_MS)
+    expect(page.locator(".texts__item .badge").first).to_contain_text(name)
+    assert faults == []
+    page.context.close()
