@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from operator import itemgetter
 from typing import Any
 
 import numpy as np
@@ -14,7 +16,7 @@ from apps.analysis.services.entities import run as entities_run
 from apps.analysis.services.grounding.text import content_terms, term_set
 from apps.analysis.services.heads import vectors_of
 from apps.analysis.services.segments import sentences_of
-from apps.analysis.types import Call, Options, Outcome
+from apps.analysis.types import MAX_TEXTS, Call, Options, Outcome
 from apps.inference.services import default_model
 from apps.knowledge.selectors import passages_search
 from apps.knowledge.types import Passage
@@ -60,13 +62,24 @@ def run(call: Call, texts: Sequence[str], options: AnswerOptions) -> list[Outcom
     date, a place, an amount), or else the sentences that answer. When the text does not say, `found` is false and
     `answer` None. With a collection, one result per text, with `source` and places in the passage's text.
     """
-    outcomes: list[Outcome] = []
-    for text in texts:
-        if options.collection:
-            outcomes.append(_from_collection(call, options))
-        else:
-            outcomes.append(_best(call, [text], options)[0])
-    return outcomes
+    if options.collection:
+        # Every text is searched for in the same place.
+        return [_from_collection(call, options)] * len(texts)
+    return [result for result, _ in _best(call, [_searched([text]) for text in texts], options)]
+
+
+@dataclass(frozen=True, slots=True)
+class _Searched:
+    """Sentences that are searched for one answer, each with the index of its text and its place there."""
+
+    sentences: list[str]
+    places: list[tuple[int, int]]
+
+
+def _searched(texts: Sequence[str]) -> _Searched:
+    found = [(index, start, end) for index, text in enumerate(texts) for start, end in sentences_of(text)]
+    found = found[:_MAX_SENTENCES]
+    return _Searched([texts[i][start:end] for i, start, end in found], [(i, start) for i, start, _ in found])
 
 
 def _from_collection(call: Call, options: AnswerOptions) -> dict[str, Any]:
@@ -76,47 +89,79 @@ def _from_collection(call: Call, options: AnswerOptions) -> dict[str, Any]:
         k=_PASSAGES,
         collections=None if options.collection == "*" else [options.collection],
     )
-    result, index = _best(call, [one.text for one in found.passages], options)
+    [(result, index)] = _best(call, [_searched([one.text for one in found.passages])], options)
     return result | {"source": None if index is None else _source(found.passages[index])}
 
 
-def _best(call: Call, texts: Sequence[str], options: AnswerOptions) -> tuple[dict[str, Any], int | None]:
-    """Return the result and the index of the text that it is from."""
-    places = [(i, a, b) for i, text in enumerate(texts) for a, b in sentences_of(text)][:_MAX_SENTENCES]
-    nothing = {"answer": None, "start": None, "end": None, "score": 0.0, "sentence": None, "found": False}
-    if not places:
-        return nothing, None
-    sentences = [texts[i][a:b] for i, a, b in places]
-    scores = _scores(call, options.question, sentences)
-    nearest = [int(index) for index in np.argsort(-scores, kind="stable")[:_BEST]]
-    things = _things(call, options.question, [sentences[index] for index in nearest])
-    ranked = [
-        (scores[index] + (_KIND if found else 0.0), -rank, index, found)
-        for rank, (index, found) in enumerate(zip(nearest, things, strict=True))
+def _best(call: Call, rows: Sequence[_Searched], options: AnswerOptions) -> list[tuple[dict[str, Any], int | None]]:
+    """Return for each row its result and the index of the text that it is from."""
+    scores = [one for part in _parts(rows) for one in _scores(call, options.question, part)]
+    nearest = [[int(index) for index in np.argsort(-one, kind="stable")[:_BEST]] for one in scores]
+    things = iter(
+        _things(
+            call, options.question, [row.sentences[i] for row, some in zip(rows, nearest, strict=True) for i in some]
+        )
+    )
+    return [
+        _picked(row, [(float(score[index]), index, next(things)) for index in some], options.min_score)
+        for row, score, some in zip(rows, scores, nearest, strict=True)
     ]
-    score, _, index, found = max(ranked, key=lambda one: one[:2])
-    shown = round(min(1.0, float(score)), 4)
-    if shown < options.min_score:
+
+
+def _picked(
+    row: _Searched, ranked: Sequence[tuple[float, int, list[tuple[int, int]]]], min_score: float
+) -> tuple[dict[str, Any], int | None]:
+    """Return the best of the nearest sentences, given with their scores and the things in them."""
+    nothing = {"answer": None, "start": None, "end": None, "score": 0.0, "sentence": None, "found": False}
+    if not ranked:
+        return nothing, None
+    score, index, things = max(
+        ((score + _KIND * bool(some), index, some) for score, index, some in ranked), key=itemgetter(0)
+    )
+    shown = round(min(1.0, score), 4)
+    if shown < min_score:
         return nothing | {"score": shown}, None
-    where, begin, _ = places[index]
-    start, end = found[0] if found else (0, len(sentences[index]))
+    where, begin = row.places[index]
+    sentence = row.sentences[index]
+    start, end = things[0] if things else (0, len(sentence))
     result = {
-        "answer": sentences[index][start:end],
+        "answer": sentence[start:end],
         "start": begin + start,
         "end": begin + end,
         "score": shown,
-        "sentence": sentences[index],
+        "sentence": sentence,
         "found": True,
     }
     return result, where
 
 
-def _scores(call: Call, question: str, sentences: Sequence[str]) -> Any:
-    """Return for each sentence how near it is to the question, by meaning and by its words: float (n,)."""
-    vectors = vectors_of(call, [question, *sentences])
+def _parts(rows: Sequence[_Searched]) -> Iterator[list[_Searched]]:
+    """Yield the rows in parts whose sentences are compared at once."""
+    part: list[_Searched] = []
+    for row in rows:
+        if part and sum(len(other.sentences) for other in part) + len(row.sentences) > _MAX_SENTENCES:
+            yield part
+            part = []
+        part.append(row)
+    if part:
+        yield part
+
+
+def _scores(call: Call, question: str, rows: Sequence[_Searched]) -> list[Any]:
+    """Return for each sentence of each row how near it is to the question, by meaning and by its words: float (n,)."""
+    vectors = vectors_of(call, [question, *(sentence for row in rows for sentence in row.sentences)])
+    near = iter(vectors[1:] @ vectors[0])
     wanted = frozenset(content_terms(question))
-    shared = np.array([len(wanted & term_set(one)) / max(1, len(wanted)) for one in sentences], dtype=np.float32)
-    return _COSINE * (vectors[1:] @ vectors[0]) + _WORDS * shared
+    return [
+        np.array(
+            [
+                _COSINE * next(near) + _WORDS * len(wanted & term_set(sentence)) / max(1, len(wanted))
+                for sentence in row.sentences
+            ],
+            dtype=np.float32,
+        )
+        for row in rows
+    ]
 
 
 def _things(call: Call, question: str, sentences: Sequence[str]) -> list[list[tuple[int, int]]]:
@@ -124,12 +169,17 @@ def _things(call: Call, question: str, sentences: Sequence[str]) -> list[list[tu
     kinds = next((kinds for pattern, kinds in _ASKS if pattern.search(question)), ())
     if not kinds:
         return [[] for _ in sentences]
-    asked = question.lower()
+    asked, options = question.lower(), EntitiesOptions(types=list(kinds))
+    outcomes = [
+        outcome
+        for begin in range(0, len(sentences), MAX_TEXTS)
+        for outcome in entities_run(call, sentences[begin : begin + MAX_TEXTS], options)
+    ]
     return [
         [(one["start"], one["end"]) for one in outcome["entities"] if one["text"].lower() not in asked]
         if isinstance(outcome, dict)
         else []
-        for outcome in entities_run(call, sentences, EntitiesOptions(types=list(kinds)))
+        for outcome in outcomes
     ]
 
 

@@ -5,20 +5,27 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Literal
 
+from babel import Locale
 from pydantic import Field
 
+from apps.analysis.services.finishing import draft_finish
 from apps.analysis.services.grounding.check import GroundingContext, PassageText
 from apps.analysis.services.grounding.text import sentences as written_sentences
 from apps.analysis.services.heads import vectors_of
+from apps.analysis.services.translate import TranslateOptions
+from apps.analysis.services.translate import run as translate_run
+from apps.analysis.services.translation_pairs import language_base, sources_for
 from apps.analysis.services.writing import texts_write
 from apps.analysis.types import Call, Options, Outcome
 from apps.core.errors import TooLarge
-from apps.inference.services import default_model
+from apps.inference.services import default_model, model_get
 from apps.inference.types import ChatMessage, GenerateRequest
 from apps.knowledge.selectors import passages_search
 from apps.knowledge.types import Passage
 
 MAX_BRIEF = 6_000
+# What the small model writes that comes with the product.
+_WRITTEN = "en"
 _PASSAGES = 4
 _PASSAGE_CHARS = 900
 TEMPLATES = {
@@ -29,13 +36,15 @@ TEMPLATES = {
     "social_post": "Write one short social media post about what the brief says.",
     "news_brief": "Write a short news item from the brief: who, what, when and where first.",
 }
-_LENGTHS = {"short": ("one or two sentences", 80), "medium": ("one paragraph", 200), "long": ("three paragraphs", 500)}
+LENGTHS = {"short": ("one or two sentences", 80), "medium": ("one paragraph", 200), "long": ("three paragraphs", 500)}
 
 
 class GenerateOptions(Options):
     """What to write and how; the decoding controls are those of the model routes.
 
-    `collection` grounds the text in the organisation's documents ("" for none): each sentence is then checked.
+    Without `max_tokens` the length is kept and what the model left open is taken out. The packaged model writes English:
+    another `language` is translated where the installation can. `collection` grounds the text in the organisation's
+    documents ("" for none): each sentence is then checked.
     """
 
     template: Literal["free", "support_reply", "announcement", "product_copy", "social_post", "news_brief"] = "free"
@@ -65,20 +74,67 @@ def run(call: Call, texts: Sequence[str], options: GenerateOptions) -> list[Outc
 
     A brief is read up to 6,000 characters: more is refused in place ("text_too_long").
     """
-    outcomes: list[Outcome] = []
-    for text in texts:
-        if len(text) > MAX_BRIEF:
-            outcomes.append(TooLarge(f"A brief may have at most {MAX_BRIEF} characters.", code="text_too_long"))
-            continue
-        passages = _passages(call, text, options)
-        request = _request(text, passages, options)
-        written = texts_write(call, [request])[0]
-        result: dict[str, Any] = {"texts": written}
-        if options.collection:
-            result["sentences"] = [_checked(call, variant, passages) for variant in written]
-            result["sources"] = [_source(passage) for passage in passages]
-        outcomes.append(result)
-    return outcomes
+    fitting = [text for text in texts if len(text) <= MAX_BRIEF]
+    passages = [_passages(call, text, options) for text in fitting]
+    written = iter(zip(_drafts(call, fitting, passages, options), passages, strict=True))
+    return [
+        _result(call, *next(written), options)
+        if len(text) <= MAX_BRIEF
+        else TooLarge(f"A brief may have at most {MAX_BRIEF} characters.", code="text_too_long")
+        for text in texts
+    ]
+
+
+def _drafts(
+    call: Call, briefs: Sequence[str], passages: Sequence[Sequence[Passage]], options: GenerateOptions
+) -> list[list[str]]:
+    """Return the variants for each brief, finished, in the language that was asked for."""
+    target = _translated_into(options)
+    asked = options.model_copy(update={"language": ""}) if target else options
+    requests = [request_of(brief, found, asked) for brief, found in zip(briefs, passages, strict=True)]
+    drafts = texts_write(call, requests) if requests else []
+    if not options.max_tokens:
+        drafts = [
+            [draft_finish(one, brief=brief, length=options.length) for one in row]
+            for brief, row in zip(briefs, drafts, strict=True)
+        ]
+    return [_translated(call, row, target) for row in drafts] if target else drafts
+
+
+def _translated_into(options: GenerateOptions) -> str:
+    """Return the language that drafts are translated into, or "" where the chat model writes it itself.
+
+    A small model writes English and little else. Sentences that are checked against passages stay as they were written.
+    """
+    model = model_get(name=options.model) if options.model else default_model("chat")
+    code = language_code(options.language)
+    if model.prompt_style != "copy" or options.collection or code in {"", _WRITTEN}:
+        return ""
+    return code if _WRITTEN in (sources_for(code) or ()) else ""
+
+
+def _translated(call: Call, drafts: Sequence[str], target: str) -> list[str]:
+    found = translate_run(call, drafts, TranslateOptions(source=_WRITTEN, target=target))
+    return [one["text"] if isinstance(one, dict) else draft for one, draft in zip(found, drafts, strict=True)]
+
+
+def language_code(name: str) -> str:
+    """Return "pt" for "Portuguese", "portuguese", "pt" and "pt-BR"; "" for what names no language."""
+    known = Locale("en").languages
+    names = {str(text).lower(): code for code, text in known.items()}
+    wanted = name.strip().lower()
+    base = language_base(wanted)
+    return language_base(names[wanted]) if wanted in names else base if base in known else ""
+
+
+def _result(call: Call, written: list[str], passages: Sequence[Passage], options: GenerateOptions) -> dict[str, Any]:
+    if not options.collection:
+        return {"texts": written}
+    return {
+        "texts": written,
+        "sentences": [_checked(call, variant, passages) for variant in written],
+        "sources": [_source(passage) for passage in passages],
+    }
 
 
 def _passages(call: Call, text: str, options: GenerateOptions) -> Sequence[Passage]:
@@ -88,8 +144,9 @@ def _passages(call: Call, text: str, options: GenerateOptions) -> Sequence[Passa
     return found.passages
 
 
-def _request(text: str, passages: Sequence[Passage], options: GenerateOptions) -> GenerateRequest:
-    length, tokens = _LENGTHS[options.length]
+def request_of(text: str, passages: Sequence[Passage], options: GenerateOptions) -> GenerateRequest:
+    """Return what the model is asked for one brief."""
+    length, tokens = LENGTHS[options.length]
     system = f"{TEMPLATES[options.template]} Tone: {options.tone}. Length: {length}."
     if options.language:
         system += f" Write in {options.language}."

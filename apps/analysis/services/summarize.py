@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-import numpy as np
 from pydantic import Field
 
+from apps.analysis.services.choosing import Weights, sentences_choose
 from apps.analysis.services.grounding.check import GroundingContext, PassageText
 from apps.analysis.services.grounding.text import sentences as written_sentences
 from apps.analysis.services.heads import vectors_of
@@ -26,12 +26,11 @@ _LENGTHS = {"headline": 1, "short": 1, "medium": 3, "long": 6}
 _SECTION_CHARS = 2_400
 _MAX_ROUNDS = 4
 _MAX_SENTENCES = 4_000
-_DAMPING = 0.85
-_STEPS = 30
-# A sentence that says what a chosen one says is left out.
-_SAME = 0.8
-_LEAD = 0.25
-_LEAD_OF_HEADLINE = 0.75
+# How sentences are chosen, for one and for several: `python -m bench.summaries` measured them.
+_ONE = Weights(lead=0.6, leaning=0.5, same=0.8)
+_SEVERAL = Weights(lead=0.25, leaning=0.5, same=0.7)
+# Sentences that are read at once, over the texts of a call: 6 MB of vectors.
+_AT_ONCE = 4_000
 _HEADLINE_WORDS = 12
 # "This package provides a", "Foo is the": what stands before the thing itself.
 _OPENING = re.compile(
@@ -84,6 +83,14 @@ class _Said:
         return {"text": self.text, "supported": self.supported} | place
 
 
+@dataclass(frozen=True, slots=True)
+class _Source:
+    """A text with the places of its sentences."""
+
+    text: str
+    spans: list[tuple[int, int]]
+
+
 def model_of(options: SummarizeOptions) -> str:
     """Return the name of what summarises."""
     return EXTRACTIVE if options.method == "extractive" else (options.model or default_model("chat").name)
@@ -96,28 +103,34 @@ def run(call: Call, texts: Sequence[str], options: SummarizeOptions) -> list[Out
     text, its own sentences stand in and `method` says so.
     Errors: in place Invalid "text_too_long" beyond 4,000 sentences.
     """
-    outcomes: list[Outcome] = []
-    for text in texts:
-        spans = sentences_of(text)
-        if len(spans) > _MAX_SENTENCES:
-            outcomes.append(
-                Invalid(f"At most {_MAX_SENTENCES} sentences can be summarised at once.", code="text_too_long")
-            )
-            continue
-        outcomes.append(_summary(call, text, spans, options))
-    return outcomes
+    sources = [_Source(text, sentences_of(text)) for text in texts]
+    fitting = [one for one in sources if len(one.spans) <= _MAX_SENTENCES]
+    said = iter(_said(call, fitting, options))
+    return [
+        _result(*next(said), options)
+        if len(one.spans) <= _MAX_SENTENCES
+        else Invalid(f"At most {_MAX_SENTENCES} sentences can be summarised at once.", code="text_too_long")
+        for one in sources
+    ]
 
 
-def _summary(call: Call, text: str, spans: list[tuple[int, int]], options: SummarizeOptions) -> dict[str, Any]:
-    method, said = options.method, []
+def _said(call: Call, sources: Sequence[_Source], options: SummarizeOptions) -> list[tuple[str, list[_Said]]]:
+    """Return method and sentences for each text."""
     if options.length == "headline":
-        method, said = "extractive", [_headline(one) for one in _chosen(call, text, spans, 1, lead=_LEAD_OF_HEADLINE)]
-    elif options.method == "abstractive":
-        said = _written(call, text, spans, options)
-        if options.unsupported == "drop":
-            said = [one for one in said if one.supported]
-    if not any(one.supported for one in said):
-        method, said = "extractive", _chosen(call, text, spans, options.wanted) or said
+        return [("extractive", [_headline(one) for one in row]) for row in _chosen(call, sources, 1)]
+    if options.method == "extractive":
+        return [("extractive", row) for row in _chosen(call, sources, options.wanted)]
+    rows = _written(call, sources, options)
+    if options.unsupported == "drop":
+        rows = [[one for one in row if one.supported] for row in rows]
+    unheld = [index for index, row in enumerate(rows) if not any(one.supported for one in row)]
+    found = [("abstractive", row) for row in rows]
+    for index, row in zip(unheld, _chosen(call, [sources[index] for index in unheld], options.wanted), strict=True):
+        found[index] = ("extractive", row or rows[index])
+    return found
+
+
+def _result(method: str, said: Sequence[_Said], options: SummarizeOptions) -> dict[str, Any]:
     joined = (
         "\n".join(f"- {one.text}" for one in said)
         if options.format == "bullets"
@@ -127,26 +140,31 @@ def _summary(call: Call, text: str, spans: list[tuple[int, int]], options: Summa
 
 
 # -- by its own sentences ------------------------------------------------------------------------------------------------
-def _chosen(call: Call, text: str, spans: list[tuple[int, int]], wanted: int, *, lead: float = _LEAD) -> list[_Said]:
-    """Return the most central sentences that are unlike each other, in order of the text.
+def _chosen(call: Call, sources: Sequence[_Source], wanted: int) -> list[list[_Said]]:
+    """Return for each text its sentences that say what it is about, in order of the text."""
+    weights = _ONE if wanted == 1 else _SEVERAL
+    rows: list[list[_Said]] = []
+    for part in _parts(sources):
+        sentences = [[_SPACE.sub(" ", one.text[start:end]) for start, end in one.spans] for one in part]
+        vectors = vectors_of(call, [sentence for row in sentences for sentence in row])
+        begin = 0
+        for one, row in zip(part, sentences, strict=True):
+            places = sentences_choose(row, vectors[begin : begin + len(row)], wanted, weights=weights)
+            rows.append([_Said(row[place], True, *one.spans[place]) for place in places])
+            begin += len(row)
+    return rows
 
-    Source: Mihalcea and Tarau, "TextRank", EMNLP 2004, over cosines of sentence vectors; a part of the weight falls from
-            the beginning of the text to its end, because texts say first what they are about.
-    """
-    if not spans:
-        return []
-    sentences = [_SPACE.sub(" ", text[start:end]) for start, end in spans]
-    vectors = vectors_of(call, sentences)
-    scores = _centrality(vectors) * (1 - lead) + lead * np.linspace(1, 0, len(spans)) / len(spans) * 2
-    # A heading or a fragment is central, too, and says nothing.
-    scores *= np.array([min(1.0, len(sentence.split()) / 8) for sentence in sentences])
-    picked: list[int] = []
-    for index in np.argsort(-scores, kind="stable"):
-        if len(picked) == wanted:
-            break
-        if not picked or float((vectors[picked] @ vectors[index]).max()) < _SAME:
-            picked.append(int(index))
-    return [_Said(sentences[index], True, *spans[index]) for index in sorted(picked)]
+
+def _parts(sources: Sequence[_Source]) -> Iterator[list[_Source]]:
+    """Yield the texts in parts whose sentences are read at once."""
+    part: list[_Source] = []
+    for one in sources:
+        if part and sum(len(other.spans) for other in part) + len(one.spans) > _AT_ONCE:
+            yield part
+            part = []
+        part.append(one)
+    if part:
+        yield part
 
 
 def _headline(said: _Said) -> _Said:
@@ -161,36 +179,25 @@ def _headline(said: _Said) -> _Said:
     return _Said(short[:1].upper() + short[1:], True, said.start, said.end)
 
 
-def _centrality(vectors: Any) -> Any:
-    """Return the stationary weights of a walk between similar sentences: float (n,), sum 1."""
-    count = len(vectors)
-    near = np.clip(vectors @ vectors.T, 0, None).astype(np.float32)
-    np.fill_diagonal(near, 0)
-    totals = near.sum(axis=1, keepdims=True)
-    steps = np.divide(near, totals, out=np.full_like(near, 1 / count), where=totals > 0)
-    weights = np.full(count, 1 / count, dtype=np.float32)
-    for _ in range(_STEPS):
-        weights = (1 - _DAMPING) / count + _DAMPING * (weights @ steps)
-    return weights
-
-
 # -- in new sentences ----------------------------------------------------------------------------------------------------
-def _written(call: Call, text: str, spans: list[tuple[int, int]], options: SummarizeOptions) -> list[_Said]:
-    """Summarise sections, then their summaries, until one section is left; check each sentence against the text."""
-    sections = sections_of(text, spans)
-    checked: list[tuple[str, bool]] = []
+def _written(call: Call, sources: Sequence[_Source], options: SummarizeOptions) -> list[list[_Said]]:
+    """Summarise sections, then their summaries, until one section of each text is left; check each sentence."""
+    sections = {index: sections_of(one.text, one.spans) for index, one in enumerate(sources)}
+    checked: dict[int, list[tuple[str, bool]]] = {}
     for _ in range(_MAX_ROUNDS):
-        written = texts_write(call, [_request(section, options) for section in sections])
-        checked = []
-        for section, found in zip(sections, written, strict=True):
-            checked += _checked(call, section, found[0], options.wanted)
-        if len(sections) == 1:
+        if not sections:
             break
-        kept = " ".join(sentence for sentence, supported in checked if supported)
-        if not kept:
-            break
-        sections = sections_of(kept, sentences_of(kept))
-    return [_Said(sentence, supported) for sentence, supported in checked[: options.wanted]]
+        asked = [(index, section) for index, some in sections.items() for section in some]
+        written = texts_write(call, [request_of(section, options) for _, section in asked])
+        checked |= {index: [] for index in sections}
+        for (index, section), found in zip(asked, written, strict=True):
+            checked[index] += _checked(call, section, found[0], options.wanted)
+        sections = {
+            index: sections_of(kept, sentences_of(kept))
+            for index, some in sections.items()
+            if len(some) > 1 and (kept := " ".join(sentence for sentence, supported in checked[index] if supported))
+        }
+    return [[_Said(*one) for one in checked.get(index, [])[: options.wanted]] for index in range(len(sources))]
 
 
 def sections_of(text: str, spans: list[tuple[int, int]]) -> list[str]:
@@ -208,7 +215,8 @@ def sections_of(text: str, spans: list[tuple[int, int]]) -> list[str]:
     return [section for section in [*sections, text[begin:].strip()] if section]
 
 
-def _request(section: str, options: SummarizeOptions) -> GenerateRequest:
+def request_of(section: str, options: SummarizeOptions) -> GenerateRequest:
+    """Return what the model is asked for one section."""
     sentences = "one sentence" if options.wanted == 1 else f"at most {options.wanted} sentences"
     asked = f"Text:\n{section}\n\nSummarize the text in {sentences}. Copy its words where you can."
     return GenerateRequest(
