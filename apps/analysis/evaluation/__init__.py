@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from apps.analysis.evaluation.drafts import drafts_evaluate
 from apps.analysis.evaluation.labels import (
     intents_evaluate,
     language_evaluate,
@@ -20,6 +21,7 @@ EVALUATIONS: dict[str, Evaluate] = {
     "redact": redaction_evaluate,
     "summarize": summaries_evaluate,
     "translate": translation_evaluate,
+    "generate": drafts_evaluate,
     "answer": answers_evaluate,
     "moderate": moderation_evaluate,
     "language": language_evaluate,

@@ -26,9 +26,6 @@ HEAD = """# Quality of the language tasks
 Figures that `manage.py evaluate --write` measured, on the models that come with the product, each beside something simpler.
 Another model in the catalogue gives other figures: measure again, on texts like yours. Where a set is ours, it is under
 `apps/analysis/evaluation/data/`; the other sources are fetched or read from this machine.
-
-Texts that are written from a brief (`generate`) have no table: no count of words in common says whether a reply is good.
-What can be counted there, whether sentences are borne out by the documents, every result says of itself.
 """
 
 
