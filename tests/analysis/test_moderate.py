@@ -120,3 +120,13 @@ def test_an_explanation_leaves_the_verdict_as_it_is(api: ApiClient) -> None:
 def test_what_cannot_be_explained_is_refused(api: ApiClient, body: dict[str, Any], code: str) -> None:
     response = api.post("/nlp/moderate", body)
     assert (response.status_code, response.json()["error"]["code"]) == (422, code)
+
+
+def test_fixed_words_are_found_at_the_end_of_a_long_text_which_says_that_it_was_cut(api: ApiClient) -> None:
+    found = moderated(api, HARMLESS * 400 + STEERING)
+    assert found["categories"]["prompt_injection"]["flagged"]
+    assert found["truncated"]
+
+
+def test_a_text_that_was_read_whole_says_so(api: ApiClient) -> None:
+    assert not moderated(api, CALM)["truncated"]

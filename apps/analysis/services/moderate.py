@@ -25,7 +25,6 @@ CATEGORIES: tuple[str, ...] = get_args(Category)
 MODEL = "moderation-1"
 THRESHOLD = 0.5
 _MAX_SENTENCES = 64
-_PATTERN_CHARS = 20_000
 # Of a longer text, the sentences that weigh most are explained, each from its beginning: an explanation tells 160 apart.
 _EXPLAINED_WORDS, _EXPLAINED_CHARS = 150, 1_000
 _WORD = re.compile(r"\w+|[^\w\s]+")
@@ -97,9 +96,10 @@ class ModerateOptions(Options):
 
 
 def run(call: Call, texts: Sequence[str], options: ModerateOptions) -> list[Outcome]:
-    """Return `{"flagged", "categories": {name: {"score", "flagged"}}, "thresholds"}` for each text.
+    """Return `{"flagged", "categories": {name: {"score", "flagged"}}, "thresholds", "truncated"}` for each text.
 
-    The score of a category is that of its worst sentence. English; texts in other languages get what few fixed words say.
+    The score of a category is that of its worst sentence. Of a text of more than 64 sentences, the others are searched for
+    fixed words alone, and `truncated` says so. English; texts in other languages get what few fixed words say.
     With `explain` also `explanations`, by category `tokens` and `explanation`, highest score first; those of the first
     are the result's own `tokens` and `explanation`. Where nothing is flagged, the highest category is explained.
     Errors: Invalid "category_unknown", "too_many_explained".
@@ -112,7 +112,10 @@ def run(call: Call, texts: Sequence[str], options: ModerateOptions) -> list[Outc
     kept = organization_settings(tenant_id=call.tenant_id)["moderation_thresholds"]
     limits = dict.fromkeys(CATEGORIES, THRESHOLD) | kept | options.thresholds
     judge = _Judge(call)
-    outcomes = [_result(shares, limits) for shares in judge.shares(texts)]
+    outcomes = [
+        _result(shares, limits) | {"truncated": len(sentences_of(text)) > _MAX_SENTENCES}
+        for text, shares in zip(texts, judge.shares(texts), strict=True)
+    ]
     if options.explain:
         return [_explained(judge, text, one, options) for text, one in zip(texts, outcomes, strict=True)]
     return list(outcomes)
@@ -159,7 +162,7 @@ class _Judge:
 
 def _found_patterns(text: str) -> list[tuple[int, float, re.Match[str]]]:
     """Return the column of the category, its least score and the place, for each pattern that the text has."""
-    tried = [(name, least, pattern.search(text[:_PATTERN_CHARS])) for name, least, pattern in _PATTERNS]
+    tried = [(name, least, pattern.search(text)) for name, least, pattern in _PATTERNS]
     return [(CATEGORIES.index(name), least, found) for name, least, found in tried if found]
 
 
