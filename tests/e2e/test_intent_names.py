@@ -37,7 +37,7 @@ def test_the_inbox_names_intents_and_stores_their_words(
         expect(page.get_by_role("log").get_by_text(NAME)).to_be_visible(timeout=LOADING_MS)
         page.locator("#aside-labels").get_by_role("button", name=NAME).click()
         expect(page.locator("#aside-labels .badge")).to_contain_text(NAME)
-        expect(page.locator(".conv", has_text="Li").get_by_text(NAME)).to_be_visible()
+        expect(page.locator(f"[data-conversation='{found}']").get_by_text(NAME)).to_be_visible()
         assert client.get(f"/api/v1/conversations/{found}").json()["labels"] == ["return or refund"]
     page.screenshot(path=str(shots / "intents-inbox.png"))
     assert faults == []
