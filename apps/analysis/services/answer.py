@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from operator import itemgetter
 from typing import Any
@@ -15,7 +15,7 @@ from apps.analysis.services.entities import EntitiesOptions
 from apps.analysis.services.entities import run as entities_run
 from apps.analysis.services.grounding.text import content_terms, term_set
 from apps.analysis.services.heads import vectors_of
-from apps.analysis.services.segments import sentences_of
+from apps.analysis.services.segments import parts_of, sentences_of
 from apps.analysis.types import MAX_TEXTS, Call, Options, Outcome
 from apps.inference.services import default_model
 from apps.knowledge.selectors import passages_search
@@ -95,7 +95,11 @@ def _from_collection(call: Call, options: AnswerOptions) -> dict[str, Any]:
 
 def _best(call: Call, rows: Sequence[_Searched], options: AnswerOptions) -> list[tuple[dict[str, Any], int | None]]:
     """Return for each row its result and the index of the text that it is from."""
-    scores = [one for part in _parts(rows) for one in _scores(call, options.question, part)]
+    scores = [
+        one
+        for part in parts_of(rows, lambda row: len(row.sentences), _MAX_SENTENCES)
+        for one in _scores(call, options.question, part)
+    ]
     nearest = [[int(index) for index in np.argsort(-one, kind="stable")[:_BEST]] for one in scores]
     things = iter(
         _things(
@@ -133,18 +137,6 @@ def _picked(
         "found": True,
     }
     return result, where
-
-
-def _parts(rows: Sequence[_Searched]) -> Iterator[list[_Searched]]:
-    """Yield the rows in parts whose sentences are compared at once."""
-    part: list[_Searched] = []
-    for row in rows:
-        if part and sum(len(other.sentences) for other in part) + len(row.sentences) > _MAX_SENTENCES:
-            yield part
-            part = []
-        part.append(row)
-    if part:
-        yield part
 
 
 def _scores(call: Call, question: str, rows: Sequence[_Searched]) -> list[Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -13,7 +13,7 @@ from apps.analysis.services.choosing import Weights, sentences_choose
 from apps.analysis.services.grounding.check import GroundingContext, PassageText
 from apps.analysis.services.grounding.text import sentences as written_sentences
 from apps.analysis.services.heads import vectors_of
-from apps.analysis.services.segments import sentences_of
+from apps.analysis.services.segments import parts_of, sentences_of
 from apps.analysis.services.writing import texts_write
 from apps.analysis.types import Call, Options, Outcome
 from apps.core.errors import Invalid
@@ -144,7 +144,7 @@ def _chosen(call: Call, sources: Sequence[_Source], wanted: int) -> list[list[_S
     """Return for each text its sentences that say what it is about, in order of the text."""
     weights = _ONE if wanted == 1 else _SEVERAL
     rows: list[list[_Said]] = []
-    for part in _parts(sources):
+    for part in parts_of(sources, lambda one: len(one.spans), _AT_ONCE):
         sentences = [[_SPACE.sub(" ", one.text[start:end]) for start, end in one.spans] for one in part]
         vectors = vectors_of(call, [sentence for row in sentences for sentence in row])
         begin = 0
@@ -153,18 +153,6 @@ def _chosen(call: Call, sources: Sequence[_Source], wanted: int) -> list[list[_S
             rows.append([_Said(row[place], True, *one.spans[place]) for place in places])
             begin += len(row)
     return rows
-
-
-def _parts(sources: Sequence[_Source]) -> Iterator[list[_Source]]:
-    """Yield the texts in parts whose sentences are read at once."""
-    part: list[_Source] = []
-    for one in sources:
-        if part and sum(len(other.spans) for other in part) + len(one.spans) > _AT_ONCE:
-            yield part
-            part = []
-        part.append(one)
-    if part:
-        yield part
 
 
 def _headline(said: _Said) -> _Said:
