@@ -23,6 +23,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import httpx
 import psutil
@@ -70,9 +71,10 @@ class Installation:
         first = psutil.Process(json.loads((self.folder / "run.json").read_text())[role][0])
         return sum(process.memory_info().rss for process in [first, *first.children(recursive=True)]) / 1e6
 
-    def start(self, path: Path, task: str, *, topics: bool = True) -> str:
-        """Start a batch of a CSV file; returns its id."""
+    def start(self, path: Path, task: str, *, options: str = "{}", topics: bool = True) -> str:
+        """Start a batch of a CSV file with the task's options, a JSON object; returns its id."""
         form = {"task": task, "column": "text", "source_column": "source", "time_column": "time", "id_column": "id"}
+        form["options"] = options
         with path.open("rb") as file:
             made = self.client.post(
                 "/api/v1/jobs", data=form | {"topics": str(topics).lower()}, files={"file": (path.name, file)}
@@ -105,7 +107,7 @@ def reviews(path: Path, rows: int) -> Path:
     return path
 
 
-def growth(product: Installation, task: str, sizes: list[int], folder: Path) -> None:
+def growth(product: Installation, task: str, options: str, sizes: list[int], folder: Path) -> None:
     """Print time, rate and memory for each size."""
     roles = ("worker-batch", "web", "worker-inference", "postgres")
     print("rows      seconds  rows/s   " + "  ".join(f"{role} before/peak MB" for role in roles))
@@ -114,7 +116,7 @@ def growth(product: Installation, task: str, sizes: list[int], folder: Path) -> 
         before = {role: product.resident_mb(role) for role in roles}
         peaks = dict(before)
         began = time.monotonic()
-        batch_id = product.start(path, task)
+        batch_id = product.start(path, task, options=options)
         while (info := product.get(batch_id))["status"] not in ENDED:
             for role in roles:
                 peaks[role] = max(peaks[role], product.resident_mb(role))
@@ -217,11 +219,12 @@ def _median_ms(ask: Callable[[], httpx.Response]) -> str:
 
 
 # -- live chat -------------------------------------------------------------------------------------------------------
-def first_token_s(product: Installation, number: int) -> float:
-    """Return the time to the first piece of a streamed answer."""
+def first_token_s(product: Installation) -> float:
+    """Return the time to the first piece of a streamed answer, of a prompt that was never read before."""
     body = {
         "model": product.demo["chat_model"],
-        "messages": [{"role": "user", "content": f"Question {number}: how do I return a lamp that arrived broken?"}],
+        # A prompt that was read once is kept: the turn beside the batch, the second, would have been spared the reading.
+        "messages": [{"role": "user", "content": f"{uuid4()}: how do I return a lamp that arrived broken?"}],
         "max_tokens": 24,
         "stream": True,
     }
@@ -236,10 +239,10 @@ def first_token_s(product: Installation, number: int) -> float:
     return took
 
 
-def chat(product: Installation, task: str, folder: Path, rounds: int, rows: int) -> None:
+def chat(product: Installation, task: str, options: str, folder: Path, rounds: int, rows: int) -> None:
     """Print the time to the first token without and with a batch, in turns."""
     path = reviews(folder / "chat.csv", rows)
-    batch_id = product.start(path, task, topics=False)
+    batch_id = product.start(path, task, options=options, topics=False)
     while product.get(batch_id)["status"] in {"queued", "reading"}:
         time.sleep(0.3)
     try:
@@ -252,14 +255,14 @@ def _turns(product: Installation, batch_id: str, task: str, rounds: int) -> None
     alone: list[float] = []
     beside: list[float] = []
     rates = []
-    for number in range(rounds):
+    for _ in range(rounds):
         for running, times in ((False, alone), (True, beside)):
             _set(product, batch_id, running=running)
             time.sleep(1.0)
             done = product.get(batch_id)["done"]
             began = time.monotonic()
-            for turn in range(CHATS_A_TURN):
-                times.append(first_token_s(product, number * 100 + turn))
+            for _ in range(CHATS_A_TURN):
+                times.append(first_token_s(product))
                 time.sleep(0.4)
             if running:
                 rates.append((product.get(batch_id)["done"] - done) / (time.monotonic() - began))
@@ -292,6 +295,7 @@ def main() -> int:
     parser.add_argument("what", choices=("growth", "board", "chat"))
     parser.add_argument("--data", type=Path, default=Path(".data"), help="data folder of the running installation")
     parser.add_argument("--task", default="language")
+    parser.add_argument("--options", default="{}", help='of the task, for example {"target": "pt"}')
     parser.add_argument("--rows", default="")
     parser.add_argument("--batch", default="", help="a batch that an earlier board has written")
     parser.add_argument("--rounds", type=int, default=4)
@@ -299,11 +303,11 @@ def main() -> int:
     product = Installation(options.data)
     with tempfile.TemporaryDirectory() as name:
         if options.what == "growth":
-            growth(product, options.task, list(_numbers(options.rows or "1000,10000,100000")), Path(name))
+            growth(product, options.task, options.options, list(_numbers(options.rows or "1000,10000,100000")), Path(name))
         elif options.what == "board":
             board(product, options.batch or board_write(product, int(options.rows or 1_000_000)))
         else:
-            chat(product, options.task, Path(name), options.rounds, int(options.rows or 400_000))
+            chat(product, options.task, options.options, Path(name), options.rounds, int(options.rows or 400_000))
     return 0
 
 

@@ -172,6 +172,6 @@ def test_people_overtake_a_batch_that_stands_back(chat: ChatRunner, encoder: Bat
 
 def test_what_cannot_give_way_is_small(encoder: BatchRunner) -> None:
     backend: Any = encoder.backend
-    encoder.run(["10"] * 40, priority="live", tenant="a", deadline_s=10.0)
-    encoder.run(["10"] * 40, priority="batch", tenant="a", deadline_s=10.0)
+    encoder.run(["5"] * 40, priority="live", tenant="a", deadline_s=10.0)
+    encoder.run(["5"] * 40, priority="batch", tenant="a", deadline_s=10.0)
     assert backend.batches == [40, 10, 10, 10, 10]
