@@ -303,7 +303,9 @@ def main() -> int:
     product = Installation(options.data)
     with tempfile.TemporaryDirectory() as name:
         if options.what == "growth":
-            growth(product, options.task, options.options, list(_numbers(options.rows or "1000,10000,100000")), Path(name))
+            growth(
+                product, options.task, options.options, list(_numbers(options.rows or "1000,10000,100000")), Path(name)
+            )
         elif options.what == "board":
             board(product, options.batch or board_write(product, int(options.rows or 1_000_000)))
         else:

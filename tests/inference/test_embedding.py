@@ -19,6 +19,7 @@ from apps.inference.engine.precedence import Precedence
 from apps.inference.engine.types import EngineConfig
 from apps.inference.engine.weights import weights_locate
 from bench.texts import texts
+from tests.inference.backends import tiny
 
 pytestmark = pytest.mark.models
 
@@ -54,6 +55,13 @@ def test_500_texts_are_the_same_alone_in_batches_and_after_a_restart(host: Engin
     at_once = [row.argmax() for start in range(0, 500, 32) for row in _logits(again, given[start : start + 32])]
     again.stop()
     assert singly == at_once
+
+
+def test_a_batch_gives_way(data_dir: Path) -> None:
+    embedder = SentenceEmbedder(MINILM, weights_locate(MINILM), EngineConfig(data_dir))
+    embedder.load()
+    assert tiny.times_given_way(embedder, TEXTS) >= 2
+    embedder.stop()
 
 
 def _logits(host: EngineHost, given: list[str]) -> list[np.ndarray]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -9,9 +10,9 @@ from typing import Any
 import pytest
 
 from apps.inference.engine import batching
-from apps.inference.engine.base import Prepared, Sink
+from apps.inference.engine.base import GiveWay, Prepared, Sink, stay
 from apps.inference.engine.batching import BatchRunner
-from apps.inference.engine.errors import Overloaded
+from apps.inference.engine.errors import ModelUnavailable, Overloaded
 from apps.inference.engine.generation import ChatRunner, Generation
 from apps.inference.engine.precedence import Precedence
 from apps.inference.engine.types import (
@@ -57,14 +58,20 @@ class Encoder:
 
     def __init__(self) -> None:
         self.batches: list[int] = []
+        # Where a batch is held until a test lets it go on.
+        self.began, self.go_on = threading.Event(), threading.Event()
+        self.go_on.set()
 
     def load(self) -> None: ...
 
     def prepare(self, items: Sequence[BatchItem]) -> list[Prepared]:
         return [Prepared(int(str(item)), item) for item in items]
 
-    def run(self, batch: Sequence[Prepared]) -> list[Any]:
+    def run(self, batch: Sequence[Prepared], give_way: GiveWay = stay, /) -> list[Any]:
         self.batches.append(len(batch))
+        self.began.set()
+        self.go_on.wait(10)
+        give_way()
         return [one.size for one in batch]
 
     def stop(self) -> None: ...
@@ -99,9 +106,13 @@ def ask(chat: ChatRunner, priority: Priority = "live") -> Generation:
 
 def background(encoder: BatchRunner) -> threading.Thread:
     """Give the encoder a batch and return the thread that waits for it."""
-    thread = threading.Thread(
-        target=lambda: encoder.run(["10"], priority="batch", tenant="a", deadline_s=60.0), daemon=True
-    )
+
+    def wait() -> None:
+        # Some still stand back when their test is over.
+        with contextlib.suppress(ModelUnavailable):
+            encoder.run(["10"], priority="batch", tenant="a", deadline_s=60.0)
+
+    thread = threading.Thread(target=wait, daemon=True)
     thread.start()
     return thread
 
@@ -175,3 +186,45 @@ def test_what_cannot_give_way_is_small(encoder: BatchRunner) -> None:
     encoder.run(["5"] * 40, priority="live", tenant="a", deadline_s=10.0)
     encoder.run(["5"] * 40, priority="batch", tenant="a", deadline_s=10.0)
     assert backend.batches == [40, 10, 10, 10, 10]
+
+
+@pytest.fixture
+def begun(encoder: BatchRunner) -> Iterator[threading.Thread]:
+    """The thread that waits for a batch which has begun; it asks whether to give way once `go_on` is set."""
+    backend: Any = encoder.backend
+    backend.go_on.clear()
+    thread = background(encoder)
+    assert backend.began.wait(10)
+    yield thread
+    backend.go_on.set()
+
+
+def test_a_batch_that_has_begun_gives_way(chat: ChatRunner, encoder: BatchRunner, begun: threading.Thread) -> None:
+    backend: Any = encoder.backend
+    generation = ask(chat)
+    backend.go_on.set()
+    assert stands_back(begun)
+    first_word(generation)
+    assert goes_on(begun)
+
+
+def test_a_batch_that_has_begun_gives_way_for_a_while(
+    chat: ChatRunner, encoder: BatchRunner, begun: threading.Thread
+) -> None:
+    backend: Any = encoder.backend
+    ask(chat)
+    backend.go_on.set()
+    assert stands_back(begun)
+    encoder._stands_back_until = 0.0
+    assert goes_on(begun)
+
+
+def test_a_batch_that_has_begun_is_not_in_the_way_of_its_own_model(
+    chat: ChatRunner, encoder: BatchRunner, begun: threading.Thread
+) -> None:
+    backend: Any = encoder.backend
+    ask(chat)
+    backend.go_on.set()
+    assert stands_back(begun)
+    assert encoder.run(["20"], priority="live", tenant="a", deadline_s=10.0).values == (20,)
+    assert goes_on(begun)

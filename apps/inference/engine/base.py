@@ -59,6 +59,14 @@ class Prepared:
     truncated: bool = False
 
 
+# Called again and again in the middle of a batch; returns when the batch may go on.
+GiveWay = Callable[[], None]
+
+
+def stay() -> None:
+    """Go on at once: the GiveWay of work that somebody waits for."""
+
+
 class BatchBackend(Protocol):
     """Serves one model that maps items to values (see `BatchItem`). `run` is called from one thread at a time."""
 
@@ -72,8 +80,11 @@ class BatchBackend(Protocol):
         """Tokenise, on the caller's thread. Raises EngineError for items of the wrong kind."""
         ...
 
-    def run(self, batch: Sequence[Prepared]) -> list[Any]:
-        """Return one value per prepared item, in order. Anything it raises fails the batch's callers."""
+    def run(self, batch: Sequence[Prepared], give_way: GiveWay = stay, /) -> list[Any]:
+        """Return one value per prepared item, in order. Anything it raises fails the batch's callers.
+
+        A backend that computes here for longer than some 50 ms calls `give_way` in between, from any of its threads.
+        """
         ...
 
     def stop(self) -> None: ...

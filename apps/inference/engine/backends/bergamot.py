@@ -18,7 +18,7 @@ from typing import Any
 from apps.inference.engine.backends.bergamot_model import END, BergamotModel
 from apps.inference.engine.backends.torch_threads import TorchThreads
 from apps.inference.engine.backends.transformers_common import first_line, import_torch, pick_dtype
-from apps.inference.engine.base import Prepared
+from apps.inference.engine.base import GiveWay, Prepared, stay
 from apps.inference.engine.errors import EngineError, ModelUnavailable, Unsupported
 from apps.inference.engine.sentences import sentences_split
 from apps.inference.engine.types import BatchItem, EngineConfig, ModelSpec, TranslateItem
@@ -78,13 +78,14 @@ class BergamotTranslator:
         """Cut texts into sentences and tokenise. Raises Unsupported for a pair that is not among the model's."""
         return [self._prepared(item) for item in items]
 
-    def run(self, batch: Sequence[Prepared]) -> list[Any]:
+    def run(self, batch: Sequence[Prepared], give_way: GiveWay = stay, /) -> list[Any]:
         """Return one translation per item."""
         texts: list[_Text] = [one.payload for one in batch]
         found: dict[tuple[int, int], str] = {}
         for pair in dict.fromkeys(text.pair for text in texts):
             places = [(i, j) for i, text in enumerate(texts) if text.pair == pair for j in range(len(text.rows))]
-            found |= self._translate(pair, {place: texts[place[0]].rows[place[1]] for place in places})
+            rows = {place: texts[place[0]].rows[place[1]] for place in places}
+            found |= self._translate(pair, rows, give_way)
         return [
             "".join(part if isinstance(part, str) else found[index, part] for part in text.parts)
             for index, text in enumerate(texts)
@@ -140,7 +141,9 @@ class BergamotTranslator:
                 text.parts.append(" ")
         text.parts.append(after)
 
-    def _translate(self, pair: tuple[str, str], rows: dict[tuple[int, int], list[int]]) -> dict[tuple[int, int], str]:
+    def _translate(
+        self, pair: tuple[str, str], rows: dict[tuple[int, int], list[int]], give_way: GiveWay
+    ) -> dict[tuple[int, int], str]:
         threads = self._threads
         if threads is None:
             raise ModelUnavailable(f"{self._spec.name} is not loaded")
@@ -157,7 +160,7 @@ class BergamotTranslator:
         model, vocabulary = self._models[pair], self._vocabularies[pair]
         # The longest first, so that no thread ends with them alone.
         batches.reverse()
-        results = threads.map(lambda batch: model.translate([rows[place] for place in batch]), batches)
+        results = threads.map(lambda batch: model.translate([rows[place] for place in batch], give_way), batches)
         found: dict[tuple[int, int], str] = {}
         for batch, translated in zip(batches, results, strict=True):
             found |= {place: vocabulary.decode(ids).strip() for place, ids in zip(batch, translated, strict=True)}

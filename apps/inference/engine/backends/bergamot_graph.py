@@ -145,6 +145,18 @@ class DecoderLayer(Module):
         return self.feed_forward(self.norm(self.out(mixed[:, 0]).add_(x))), state
 
 
+# The next position; words (w,), their rows of the output layer, its bias (w,) and what was written (n, longest); of the
+# sentences that are not finished: the last words (m, dim), two biases, limits (m,) and places among all (m,); the
+# decoder's states; what was read. TorchScript knows tuples.
+State = tuple[
+    int,
+    tuple[Tensor, Tensor, Tensor, Tensor],
+    tuple[Tensor, Tensor, Tensor, Tensor, Tensor],
+    list[Tensor],
+    list[tuple[Tensor, Tensor]],
+]
+
+
 class Translation(Module):
     """One direction. `table` (words, dim), in 8 bits and multiplied with `scale`, is embeddings and output layer alike."""
 
@@ -207,8 +219,8 @@ class Translation(Module):
             y = functional.linear(x.to(self.dtype), output)
         return y.float().mul_(self.scale).add_(bias)
 
-    def forward(self, ids: Tensor, mask: Tensor, words: Tensor, allowed: Tensor) -> Tensor:
-        """Return the greedy translations: int64 (n, longest), 0 after the end of each.
+    def forward(self, ids: Tensor, mask: Tensor, words: Tensor, allowed: Tensor) -> State:
+        """Read the sentences; return where `advance` begins.
 
         ids (n, l) with padding where mask (n, l) is false; words (w,), the sorted ids that the batch may produce;
         allowed (n, w), which of them each sentence may.
@@ -218,21 +230,30 @@ class Translation(Module):
         barred = torch.where(allowed, 0.0, self.barred)
         memory = self.encode(ids, bias)
         contexts = self.contexts(memory)
-        output, out_bias = self.output(words), self.out_bias[words]
         limits = (mask.sum(1) * self.length_factor).long() + 1
         steps = min(self.positions.size(0) - 1, int(limits.max()))
         active = torch.arange(ids.size(0))
         found = torch.zeros(ids.size(0), steps, dtype=torch.long)
         x = torch.zeros_like(memory[:, 0])
         states = [torch.zeros_like(x) for _ in contexts]
-        for position in range(steps):
+        fixed = (words, self.output(words), self.out_bias[words], found)
+        return 0, fixed, (x, bias, barred, limits, active), states, contexts
+
+    @torch.jit.export
+    def advance(self, state: State, steps: int) -> State:
+        """Write the next words, at most `steps`; nothing is left to do when `active`, in the third part, is empty.
+
+        Greedy translations are in the last of the second part: int64 (n, longest), 0 after the end of each.
+        """
+        position, fixed, moving, states, contexts = state
+        words, output, out_bias, found = fixed
+        x, bias, barred, limits, active = moving
+        end = min(found.size(1), position + steps)
+        while position < end and active.size(0) > 0:
             x = self.step(x + self.positions[position], states, contexts, bias)
             chosen = words[self.scores(x, output, out_bias).add_(barred).argmax(1)]
             goes_on = (chosen != 0) & (limits > position)
-            left = int(goes_on.sum())
-            if left == 0:
-                break
-            if left < chosen.size(0):
+            if int(goes_on.sum()) < chosen.size(0):
                 # Finished sentences leave the batch.
                 kept = goes_on.nonzero()[:, 0]
                 active, chosen, bias, barred, limits = (
@@ -242,8 +263,11 @@ class Translation(Module):
                     barred[kept],
                     limits[kept],
                 )
-                states = [state[kept] for state in states]
+                states = [one[kept] for one in states]
                 contexts = [(keys[kept], values[kept]) for keys, values in contexts]
             found[active, position] = chosen
             x = self.embed(chosen)
-        return found
+            position += 1
+        if position == found.size(1):
+            active = active[:0]
+        return position, fixed, (x, bias, barred, limits, active), states, contexts

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from apps.inference.engine.base import Prepared
+from apps.inference.engine.base import GiveWay, Prepared, stay
 from apps.inference.engine.errors import EngineError, ModelUnavailable
 from apps.inference.engine.types import BatchItem, EngineConfig, ModelSpec, Span
 
@@ -77,7 +77,7 @@ class PresidioTagger:
         """Cut texts to the limit; languages that are not listed count as the first."""
         return [self._prepared(item) for item in items]
 
-    def run(self, batch: Sequence[Prepared]) -> list[Any]:
+    def run(self, batch: Sequence[Prepared], give_way: GiveWay = stay, /) -> list[Any]:
         """Return a tuple of Span per text."""
         texts: dict[str, list[int]] = {}
         for index, one in enumerate(batch):
@@ -87,7 +87,7 @@ class PresidioTagger:
                 texts.setdefault(each, []).append(index)
         found: list[list[Any]] = [[] for _ in batch]
         for language, chosen in texts.items():
-            for index, results in zip(chosen, self._read([batch[i].payload[0] for i in chosen], language), strict=True):
+            for index, results in zip(chosen, self._read(batch, chosen, language, give_way), strict=True):
                 found[index] += results
         return [_spans(one.payload[0], results) for one, results in zip(batch, found, strict=True)]
 
@@ -96,22 +96,28 @@ class PresidioTagger:
         self._engine = None
         self._analyzers = {}
 
-    def _read(self, texts: Sequence[str], language: str) -> list[list[Any]]:
-        """Return what the recognisers of a language find in each text; the pipeline reads the texts together."""
+    def _read(
+        self, batch: Sequence[Prepared], chosen: Sequence[int], language: str, give_way: GiveWay
+    ) -> list[list[Any]]:
+        """Return what the recognisers of a language find in each chosen text; the pipeline reads them together."""
+        texts = [batch[index].payload[0] for index in chosen]
         analyzer, wanted = self._analyzers[language], self._wanted[language]
         numberless = [entity for entity in wanted if entity not in _NUMBERS]
         # Without a zone of its own the vocabulary would keep every word that was ever seen.
         with self._engine.nlp[language].memory_zone():
-            return [
-                analyzer.analyze(
-                    text,
-                    language,
-                    entities=wanted if _DIGIT.search(text) else numberless,
-                    score_threshold=_MIN_SCORE,
-                    nlp_artifacts=read,
+            found = []
+            for text, read in self._engine.process_batch(texts, language, batch_size=len(texts)):
+                give_way()
+                found.append(
+                    analyzer.analyze(
+                        text,
+                        language,
+                        entities=wanted if _DIGIT.search(text) else numberless,
+                        score_threshold=_MIN_SCORE,
+                        nlp_artifacts=read,
+                    )
                 )
-                for text, read in self._engine.process_batch(list(texts), language, batch_size=len(texts))
-            ]
+            return found
 
     def _prepared(self, item: BatchItem) -> Prepared:
         text, language = item if isinstance(item, tuple) else (item, self._languages[0])

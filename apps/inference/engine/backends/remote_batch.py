@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from apps.inference.engine.backends.remote_link import RemoteLink, ServerFailure, read_all
-from apps.inference.engine.base import Prepared
+from apps.inference.engine.base import GiveWay, Prepared, stay
 from apps.inference.engine.errors import EngineError, ModelUnavailable, PromptTooLong, Unsupported
 from apps.inference.engine.types import BatchItem, EngineConfig, FloatArray, ModelSpec
 
@@ -75,7 +75,7 @@ class RemoteBatch:
         """Weigh the items. Raises Unsupported for items of the wrong kind."""
         return [Prepared(1 + sum(map(len, texts)) // _CHARS_PER_TOKEN, texts) for texts in map(self._texts, items)]
 
-    def run(self, batch: Sequence[Prepared]) -> list[Any]:
+    def run(self, batch: Sequence[Prepared], _: GiveWay = stay, /) -> list[Any]:
         """Return one value per item, in order. Raises EngineError: the server failed, is busy, or refuses an item."""
         try:
             return self._link.submit(self._run([item.payload for item in batch])).result()

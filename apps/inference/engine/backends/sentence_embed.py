@@ -11,7 +11,7 @@ import numpy as np
 
 from apps.inference.engine.backends.encoder_graph import Features, graphs_compile
 from apps.inference.engine.backends.torch_threads import TorchThreads
-from apps.inference.engine.base import Prepared
+from apps.inference.engine.base import GiveWay, Prepared, stay
 from apps.inference.engine.types import BatchItem, EngineConfig, FloatArray, ModelSpec
 
 # Texts of several lengths, on which the compiled graph is compared with torch; the first two make padding.
@@ -65,10 +65,10 @@ class SentenceEmbedder:
         encodings = self._tokenizer.encode_batch([str(item) for item in items])
         return [Prepared(len(encoding.ids), encoding.ids, bool(encoding.overflowing)) for encoding in encodings]
 
-    def run(self, batch: Sequence[Prepared]) -> list[Any]:
+    def run(self, batch: Sequence[Prepared], give_way: GiveWay = stay, /) -> list[Any]:
         """Return one float32 (dim,) row per text."""
         assert self._threads is not None  # noqa: S101  (set by load)
-        return self._threads.split(self._vectors, batch, lambda one: one.size)
+        return self._threads.split(self._vectors, batch, lambda one: one.size, give_way)
 
     def _ready(self) -> Callable[[Features], FloatArray]:
         """Return what computes rows: the compiled graph, which lets torch's weights go, or torch."""

@@ -12,6 +12,8 @@ from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
 from typing import Any, TypeVar
 
+from apps.inference.engine.base import GiveWay, stay
+
 # A part is so small that padding and waiting for the last one cost little, and so large that calling torch does too.
 _PART_TOKENS = 512
 
@@ -48,14 +50,23 @@ class TorchThreads:
         return [future.result() for future in futures]
 
     def split(
-        self, function: Callable[[list[P]], Sequence[R]], rows: Sequence[P], width: Callable[[P], int]
+        self,
+        function: Callable[[list[P]], Sequence[R]],
+        rows: Sequence[P],
+        width: Callable[[P], int],
+        give_way: GiveWay = stay,
     ) -> list[R]:
         """Return `function`'s result for each row, computed in parts; `width` is a row's length in tokens."""
         if self._pool is None:
             return list(function(list(rows)))
         parts = _parts([width(row) for row in rows], self.count)
         found: list[Any] = [None] * len(rows)
-        for part, results in zip(parts, self.map(lambda part: function([rows[i] for i in part]), parts), strict=True):
+
+        def compute(part: list[int]) -> Sequence[R]:
+            give_way()
+            return function([rows[i] for i in part])
+
+        for part, results in zip(parts, self.map(compute, parts), strict=True):
             for index, result in zip(part, results, strict=True):
                 found[index] = result
         return found

@@ -31,7 +31,7 @@ from apps.inference.engine.backends.transformers_common import (
     pick_device,
     pick_dtype,
 )
-from apps.inference.engine.base import Prepared
+from apps.inference.engine.base import GiveWay, Prepared, stay
 from apps.inference.engine.errors import EngineError, ModelUnavailable
 from apps.inference.engine.types import BatchItem, EngineConfig, FloatArray, ModelSpec, Span
 
@@ -164,14 +164,14 @@ class _Encoder:
             error = max(float(np.abs(a - b).max(initial=0.0)) for a, b in zip(fast, exact, strict=True))
             self._tolerance = _SAFETY * error
 
-    def _logits(self, rows: Sequence[_Row]) -> list[FloatArray]:
+    def _logits(self, rows: Sequence[_Row], give_way: GiveWay) -> list[FloatArray]:
         """Return the logits of each row, those with a close decision computed in float32."""
-        logits = self._compute(self._fast, rows)
+        logits = self._compute(self._fast, rows, give_way)
         if self._exact is None:
             return logits
         close = [index for index, one in enumerate(logits) if self._margin(one) <= self._tolerance]
         if close:
-            for index, one in zip(close, self._compute(self._exact, [rows[i] for i in close]), strict=True):
+            for index, one in zip(close, self._compute(self._exact, [rows[i] for i in close], give_way), strict=True):
                 logits[index] = one
         return logits
 
@@ -208,10 +208,10 @@ class _Encoder:
 
         return logits
 
-    def _compute(self, way: _Way, rows: Sequence[_Row]) -> list[FloatArray]:
+    def _compute(self, way: _Way, rows: Sequence[_Row], give_way: GiveWay = stay) -> list[FloatArray]:
         if len(rows) == 1 and len(rows[0].ids) > _LONG:
             return self._forward(way, rows)
-        return self._threads.split(lambda part: self._forward(way, part), rows, lambda row: len(row.ids))
+        return self._threads.split(lambda part: self._forward(way, part), rows, lambda row: len(row.ids), give_way)
 
     def _forward(self, way: _Way, rows: Sequence[_Row]) -> list[FloatArray]:
         logits = way(self._features(rows))
@@ -246,17 +246,17 @@ class TransformersClassifier(_Encoder):
             for encoding in self._encode(items)
         ]
 
-    def run(self, batch: Sequence[Prepared]) -> list[Any]:
+    def run(self, batch: Sequence[Prepared], give_way: GiveWay = stay, /) -> list[Any]:
         """Return one row of logits per item."""
-        return self._logits([one.payload for one in batch])
+        return self._logits([one.payload for one in batch], give_way)
 
 
 class TransformersReranker(TransformersClassifier):
     """Maps (query, text) to a float logit; a head of two classes gives the second's logit less the first's."""
 
-    def run(self, batch: Sequence[Prepared]) -> list[Any]:
+    def run(self, batch: Sequence[Prepared], give_way: GiveWay = stay, /) -> list[Any]:
         """Return one float per pair."""
-        rows = self._compute(self._fast, [one.payload for one in batch])
+        rows = self._compute(self._fast, [one.payload for one in batch], give_way)
         return [float(row[-1] - row[0]) if len(row) == 2 else float(row[0]) for row in rows]
 
     def _rechecks(self) -> bool:
@@ -292,13 +292,13 @@ class TransformersTagger(_Encoder):
         """Tokenise into windows."""
         return [self._windows(str(item), encoding) for item, encoding in zip(items, self._encode(items), strict=True)]
 
-    def run(self, batch: Sequence[Prepared]) -> list[Any]:
+    def run(self, batch: Sequence[Prepared], give_way: GiveWay = stay, /) -> list[Any]:
         """Return a tuple of Span per text."""
         owners = [(one.payload, index) for one in batch for index in range(len(one.payload.rows))]
         owners.sort(key=lambda owner: len(owner[0].rows[owner[1]].ids))
         logits: dict[tuple[int, int], FloatArray] = {}
         for part in self._parts(owners):
-            found = self._logits([windows.rows[index] for windows, index in part])
+            found = self._logits([windows.rows[index] for windows, index in part], give_way)
             logits |= {(id(windows), index): one for (windows, index), one in zip(part, found, strict=True)}
         return [
             self._spans(one.payload, [logits[id(one.payload), index] for index in range(len(one.payload.rows))])

@@ -27,7 +27,7 @@ from apps.inference.engine.backends.transformers_common import (
     pick_device,
     pick_dtype,
 )
-from apps.inference.engine.base import Prepared
+from apps.inference.engine.base import GiveWay, Prepared, stay
 from apps.inference.engine.errors import EngineError, ModelUnavailable, Unsupported
 from apps.inference.engine.sentences import sentences_split
 from apps.inference.engine.types import BatchItem, EngineConfig, ModelSpec, TranslateItem
@@ -86,7 +86,7 @@ class TransformersText2Text:
         """Tokenise; texts longer than the model's input are cut on the right and flagged."""
         return [self._prepared(item) for item in items]
 
-    def run(self, batch: Sequence[Prepared]) -> list[Any]:
+    def run(self, batch: Sequence[Prepared], give_way: GiveWay = stay, /) -> list[Any]:
         """Return one text per item. Rows of one target language share batches, shortest first."""
         texts: list[_Text] = [one.payload for one in batch]
         made: dict[tuple[int, int], str] = {}
@@ -94,7 +94,7 @@ class TransformersText2Text:
             places = [(i, j) for i, text in enumerate(texts) if text.target == target for j in range(len(text.rows))]
             for part in self._parts({place: texts[place[0]].rows[place[1]] for place in places}):
                 rows = [texts[i].rows[j] for i, j in part]
-                made |= dict(zip(part, self._generate(rows, target, self._budget(rows)), strict=True))
+                made |= dict(zip(part, self._generate(rows, target, self._budget(rows), give_way), strict=True))
         return [
             "".join(part if isinstance(part, str) else made[index, part] for part in text.parts)
             for index, text in enumerate(texts)
@@ -144,8 +144,15 @@ class TransformersText2Text:
                 parts.append([place])
         return parts
 
-    def _generate(self, rows: Sequence[Sequence[int]], target: int | None, max_new_tokens: int) -> list[str]:
+    def _generate(
+        self, rows: Sequence[Sequence[int]], target: int | None, max_new_tokens: int, give_way: GiveWay = stay
+    ) -> list[str]:
         torch = self._torch
+
+        def after_a_word(ids: Any, _: Any, **__: Any) -> Any:
+            give_way()
+            return torch.zeros(len(ids), dtype=torch.bool, device=ids.device)
+
         width = max(map(len, rows))
         ids = np.full((len(rows), width), self._pad_id, dtype=np.int64)
         mask = np.zeros((len(rows), width), dtype=np.int64)
@@ -161,6 +168,7 @@ class TransformersText2Text:
                 do_sample=False,
                 max_new_tokens=max_new_tokens,
                 max_length=None,
+                stopping_criteria=[after_a_word],
                 **settings,
             )
         with self._tokenizing:
