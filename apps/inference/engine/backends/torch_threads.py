@@ -58,6 +58,7 @@ class TorchThreads:
     ) -> list[R]:
         """Return `function`'s result for each row, computed in parts; `width` is a row's length in tokens."""
         if self._pool is None:
+            give_way()
             return list(function(list(rows)))
         parts = _parts([width(row) for row in rows], self.count)
         found: list[Any] = [None] * len(rows)
