@@ -199,23 +199,26 @@ def begun(encoder: BatchRunner) -> Iterator[threading.Thread]:
     backend.go_on.set()
 
 
-def test_a_batch_that_has_begun_gives_way(chat: ChatRunner, encoder: BatchRunner, begun: threading.Thread) -> None:
+def word_comes(generation: Generation, _: BatchRunner) -> None:
+    first_word(generation)
+
+
+def patience_ends(_: Generation, encoder: BatchRunner) -> None:
+    encoder._stands_back_until = 0.0
+
+
+@pytest.mark.parametrize("what", [word_comes, patience_ends])
+def test_a_batch_that_has_begun_gives_way(
+    chat: ChatRunner,
+    encoder: BatchRunner,
+    begun: threading.Thread,
+    what: Callable[[Generation, BatchRunner], None],
+) -> None:
     backend: Any = encoder.backend
     generation = ask(chat)
     backend.go_on.set()
     assert stands_back(begun)
-    first_word(generation)
-    assert goes_on(begun)
-
-
-def test_a_batch_that_has_begun_gives_way_for_a_while(
-    chat: ChatRunner, encoder: BatchRunner, begun: threading.Thread
-) -> None:
-    backend: Any = encoder.backend
-    ask(chat)
-    backend.go_on.set()
-    assert stands_back(begun)
-    encoder._stands_back_until = 0.0
+    what(generation, encoder)
     assert goes_on(begun)
 
 
