@@ -18,6 +18,8 @@ from apps.inference.engine.types import BatchItem, EngineConfig, ModelSpec, Span
 
 _MAX_CHARS = 100_000
 _CHARS_PER_TOKEN = 4
+# Texts that the pipeline reads together, so that a batch can give way after them.
+_AT_ONCE = 8
 # Below this a digit pattern without a word of context is as often an order number as a passport.
 _MIN_SCORE = 0.4
 # What the names' recogniser is sure of, as Presidio takes it; its own labels for what we do not call personal are left out.
@@ -99,14 +101,14 @@ class PresidioTagger:
     def _read(
         self, batch: Sequence[Prepared], chosen: Sequence[int], language: str, give_way: GiveWay
     ) -> list[list[Any]]:
-        """Return what the recognisers of a language find in each chosen text; the pipeline reads them together."""
+        """Return what the recognisers of a language find in each chosen text; the pipeline reads some together."""
         texts = [batch[index].payload[0] for index in chosen]
         analyzer, wanted = self._analyzers[language], self._wanted[language]
         numberless = [entity for entity in wanted if entity not in _NUMBERS]
         # Without a zone of its own the vocabulary would keep every word that was ever seen.
         with self._engine.nlp[language].memory_zone():
             found = []
-            for text, read in self._engine.process_batch(texts, language, batch_size=len(texts)):
+            for text, read in self._engine.process_batch(texts, language, batch_size=_AT_ONCE):
                 give_way()
                 found.append(
                     analyzer.analyze(
