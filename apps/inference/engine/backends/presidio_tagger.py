@@ -18,8 +18,8 @@ from apps.inference.engine.types import BatchItem, EngineConfig, ModelSpec, Span
 
 _MAX_CHARS = 100_000
 _CHARS_PER_TOKEN = 4
-# Texts that the pipeline reads together, so that a batch can give way after them.
-_AT_ONCE = 8
+# Texts that the pipeline reads together where it may have to give way, some 60 ms; 64 at once are a fifteenth faster.
+_AT_ONCE = 16
 # Below this a digit pattern without a word of context is as often an order number as a passport.
 _MIN_SCORE = 0.4
 # What the names' recogniser is sure of, as Presidio takes it; its own labels for what we do not call personal are left out.
@@ -108,7 +108,8 @@ class PresidioTagger:
         # Without a zone of its own the vocabulary would keep every word that was ever seen.
         with self._engine.nlp[language].memory_zone():
             found = []
-            for text, read in self._engine.process_batch(texts, language, batch_size=_AT_ONCE):
+            at_once = len(texts) if give_way is stay else _AT_ONCE
+            for text, read in self._engine.process_batch(texts, language, batch_size=at_once):
                 give_way()
                 found.append(
                     analyzer.analyze(

@@ -19,8 +19,8 @@ from apps.inference.engine.types import BatchItem, EngineConfig, ModelSpec, Span
 _MAX_CHARS = 100_000
 # What stands for a token when batches are made.
 _CHARS_PER_TOKEN = 4
-# Texts that the pipeline reads together: what cannot give way takes some 20 ms.
-_AT_ONCE = 8
+# Texts that the pipeline reads together where it may have to give way, some 30 ms; 64 at once are an eighth faster.
+_AT_ONCE = 16
 
 
 class SpacyTagger:
@@ -67,7 +67,8 @@ class SpacyTagger:
         # Without a zone of its own the vocabulary would keep every word that was ever seen.
         with self._nlp.memory_zone():
             found = []
-            for document in self._nlp.pipe([one.payload for one in batch], batch_size=_AT_ONCE):
+            at_once = len(batch) if give_way is stay else _AT_ONCE
+            for document in self._nlp.pipe([one.payload for one in batch], batch_size=at_once):
                 found.append(tuple(self._span(entity) for entity in document.ents))
                 give_way()
             return found
