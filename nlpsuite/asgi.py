@@ -23,6 +23,7 @@ from apps.integrations.openai.errors import refusal_body as openai_refusal
 from apps.integrations.tei.errors import refusal_body as tei_refusal
 from apps.knowledge.uploads import BodyLimit
 from apps.widget.consumers import VisitorConsumer
+from nlpsuite.edge import TrueClient
 from nlpsuite.handlers import ByPath, ModelRoutesHandler
 from nlpsuite.metrics.web import SocketCount
 
@@ -40,7 +41,7 @@ _UPLOADS = (
     "/libretranslate/translate_file",
 )
 
-application = ProtocolTypeRouter(
+_routes = ProtocolTypeRouter(
     {
         "http": CallGate(
             BodyLimit(
@@ -57,3 +58,4 @@ application = ProtocolTypeRouter(
         ),
     }
 )
+application = TrueClient(_routes)

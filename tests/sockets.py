@@ -5,7 +5,9 @@ from __future__ import annotations
 import ast
 import asyncio
 import inspect
+import ipaddress
 import json
+import random
 import time
 import uuid
 from collections.abc import Sequence
@@ -25,7 +27,7 @@ OWN = settings.OWN_ORIGINS[0]
 
 
 class Closed(Exception):
-    """The server closed the socket."""
+    """The server closed the socket, or answered with a status instead of opening it."""
 
     def __init__(self, code: int) -> None:
         super().__init__(f"closed with {code}")
@@ -41,18 +43,30 @@ class Socket:
         *,
         origin: str | bytes | None = OWN,
         headers: Sequence[tuple[bytes, bytes]] = (),
+        client: str = "",
     ) -> None:
         from nlpsuite.asgi import application
 
         raw = origin.encode() if isinstance(origin, str) else origin
         given = [*headers, *([(b"origin", raw)] if raw is not None else [])]
-        scope = {"type": "websocket", "path": path, "query_string": b"", "headers": given, "subprotocols": []}
+        # Each socket comes from an address of its own, unless the test is about addresses.
+        peer = client or str(ipaddress.IPv4Address(random.getrandbits(24) | 10 << 24))
+        scope = {
+            "type": "websocket",
+            "path": path,
+            "query_string": b"",
+            "headers": given,
+            "subprotocols": [],
+            "client": (peer, 40000),
+        }
         self._socket = ApplicationCommunicator(application, scope)
         self.frames: list[dict[str, Any]] = []
 
     async def open(self) -> Socket:
         await self._socket.send_input({"type": "websocket.connect"})
         event = await self._socket.receive_output(10)
+        if event["type"] == "websocket.http.response.start":
+            raise Closed(event["status"])
         assert event["type"] == "websocket.accept"
         return self
 

@@ -8,6 +8,7 @@ from nlpsuite.settings import env
 from nlpsuite.settings.parts.auth import *
 from nlpsuite.settings.parts.batches import *
 from nlpsuite.settings.parts.database import *
+from nlpsuite.settings.parts.edge import *
 from nlpsuite.settings.parts.inference import *
 from nlpsuite.settings.parts.integrations import *
 from nlpsuite.settings.parts.knowledge import *

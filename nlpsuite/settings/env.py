@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import ipaddress
 import json
 import os
 import secrets
@@ -35,6 +36,20 @@ def env_bool(name: str, default: bool = False) -> bool:
 def env_list(name: str) -> list[str]:
     """Return the comma-separated variable as a list without empty items."""
     return [item.strip() for item in env_str(name).split(",") if item.strip()]
+
+
+def env_networks(name: str) -> list[str]:
+    """Return the comma-separated addresses and networks, e.g. 10.0.0.5 or 10.0.0.0/8, as networks.
+
+    Raises ValueError that names the variable. "*" is no network: it would believe what anybody can send.
+    """
+    found = []
+    for item in env_list(name):
+        try:
+            found.append(str(ipaddress.ip_network(item, strict=False)))
+        except ValueError:
+            raise ValueError(f"{name} must list addresses or networks such as 10.0.0.0/8, not {item!r}") from None
+    return found
 
 
 DATA_DIR = Path(env_str("DATA_DIR", ".data"))

@@ -1,45 +1,14 @@
-"""The web process: uvicorn with limits on frames, slow readers and dead peers."""
+"""The web process."""
 
 from __future__ import annotations
 
-import socket
-from typing import Any, cast
+from typing import Any
 
 import uvicorn
 from django.core.management.base import BaseCommand
-from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
+from nlpsuite.server import listening_socket, server_config
 from nlpsuite.settings import env
-
-MAX_FRAME_BYTES = 16 * 1024
-# Accepted sockets inherit it: a reader that does not read blocks the writer after this much, not after megabytes.
-SEND_BUFFER_BYTES = 64 * 1024
-DEAD_PEER_MS = 15_000
-
-
-class AbortableProtocol(WebSocketsSansIOProtocol):
-    """WebSockets whose peer can be cut off: `transport.close()` alone waits for a peer that never reads."""
-
-    def keepalive_timeout(self) -> None:
-        super().keepalive_timeout()
-        self.loop.call_later(1, self.transport.abort)
-
-    def handle_connect(self, event: Any) -> None:
-        super().handle_connect(event)
-        cast("dict[str, Any]", self.scope.setdefault("extensions", {}))["nlpsuite.abort"] = self.transport.abort
-
-
-def listening_socket(host: str, port: int) -> socket.socket:
-    """Return a bound socket with the limits above."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    bound = socket.socket(family, socket.SOCK_STREAM)
-    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    bound.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
-    if hasattr(socket, "TCP_USER_TIMEOUT"):
-        bound.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, DEAD_PEER_MS)
-    bound.bind((host, port))
-    bound.set_inheritable(True)
-    return bound
 
 
 class Command(BaseCommand):
@@ -47,21 +16,5 @@ class Command(BaseCommand):
     requires_system_checks: list[str] = []
 
     def handle(self, *args: Any, **options: Any) -> None:
-        config = uvicorn.Config(
-            "nlpsuite.asgi:application",
-            ws=AbortableProtocol,
-            ws_max_size=MAX_FRAME_BYTES,
-            ws_ping_interval=20,
-            ws_ping_timeout=20,
-            loop="uvloop",
-            http="httptools",
-            lifespan="off",
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            timeout_graceful_shutdown=5,
-            backlog=2048,
-            proxy_headers=bool(env.env_str("TRUSTED_PROXIES")),
-            forwarded_allow_ips=env.env_str("TRUSTED_PROXIES") or None,
-        )
+        config = server_config("nlpsuite.asgi:application")
         uvicorn.Server(config).run(sockets=[listening_socket(env.HOST, env.PORT)])
