@@ -153,9 +153,9 @@ class ModelSpec:
 
     `source` is `package:<module>/<path>`, `path:<folder or file>` or `hub:<owner>/<name>` (local cache only).
     `files` maps each file that is loaded to its sha256. `requantise` says what the weights are rewritten as before use:
-    "exact" (see `exact`) or a GGUF type; `requantised` maps the files of that result to their sha256. `prompt_style` says
-    how a chat model is best asked for grounded text: "copy" for small models, which keep to one passage when told to copy
-    from it, else "compose".
+    "exact" (see `exact`) or a GGUF type; `requantised` maps the files of that result that are the same on every machine
+    to their sha256. `prompt_style` says how a chat model is best asked for grounded text: "copy" for small models, which
+    keep to one passage when told to copy from it, else "compose".
     `memory_mb` is what the loaded model takes (0: estimated from its files). `labels` are a classifier's, in the order of
     its logits (empty: those of its configuration). `adapters` maps names to sources of low-rank adapters. `options` are
     the backend's own, documented at each backend.

@@ -120,13 +120,43 @@ def _requantised(spec: ModelSpec, source: Path, models_dir: Path, verifier: Veri
         if done.returncode:
             last = (done.stderr.strip().splitlines() or ["no message"])[-1]
             raise WeightsMissing(f"{spec.name}: its weights could not be rewritten as {spec.requantise}: {last}")
-        _verify_made(spec, target, verifier)
+        for name, digest in spec.requantised.items():
+            verifier.check(spec.name, target / name if target.is_dir() else target, digest)
+        _note_made(spec, target)
     return target
 
 
 def _verify_made(spec: ModelSpec, target: Path, verifier: Verifier) -> None:
-    for name, digest in spec.requantised.items():
+    """Compare what was made with the catalogue, and what the catalogue cannot know with the note of the making."""
+    for name, digest in {**_noted(spec, target), **spec.requantised}.items():
         verifier.check(spec.name, target / name if target.is_dir() else target, digest)
+
+
+def _note_made(spec: ModelSpec, target: Path) -> None:
+    """Keep the digests of the files that differ between machines: OpenVINO names the nodes of a graph by a counter
+    that depends on the processor, so the catalogue lists the weights and not the graph."""
+    if target.is_dir():
+        names = sorted({path.name for path in target.iterdir()} - spec.requantised.keys())
+        partial = _note_path(target).with_suffix(".partial")
+        partial.write_text(json.dumps({name: sha256_file(target / name) for name in names}))
+        partial.replace(_note_path(target))
+
+
+def _noted(spec: ModelSpec, target: Path) -> dict[str, str]:
+    if not target.is_dir():
+        return {}
+    try:
+        noted = json.loads(_note_path(target).read_text())
+    except (OSError, ValueError) as error:
+        raise WeightsMissing(f"{spec.name}: the note of what was made is missing or damaged") from error
+    unknown = {path.name for path in target.iterdir()} - spec.requantised.keys() - noted.keys()
+    if unknown:
+        raise ChecksumMismatch(f"{spec.name}: {min(unknown)} was not made with it")
+    return dict(noted)
+
+
+def _note_path(target: Path) -> Path:
+    return target.with_name(f"{target.name}.made.json")
 
 
 def _remove(target: Path) -> None:
