@@ -195,10 +195,10 @@ CALLS = (
 
 def install(monkeypatch: pytest.MonkeyPatch, models: FakeModels) -> FakeModels:
     """Put the stand-ins into every module of ours that has imported the real calls."""
+    ours = [module for name, module in sys.modules.items() if name.startswith("apps.") and "inference" not in name]
     for name in CALLS:
         real = getattr(inference, name)
-        for module in list(sys.modules.values()):
-            ours = getattr(module, "__name__", "").startswith("apps.") and "inference" not in module.__name__
-            if ours and getattr(module, name, None) is real:
+        for module in ours:
+            if getattr(module, name, None) is real:
                 monkeypatch.setattr(module, name, getattr(models, name))
     return models
