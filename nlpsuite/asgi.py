@@ -23,6 +23,7 @@ from apps.integrations.openai.errors import refusal_body as openai_refusal
 from apps.integrations.tei.errors import refusal_body as tei_refusal
 from apps.knowledge.uploads import BodyLimit
 from apps.widget.consumers import VisitorConsumer
+from nlpsuite.door import CredentialsFirst
 from nlpsuite.edge import TrueClient
 from nlpsuite.handlers import ByPath, ModelRoutesHandler
 from nlpsuite.metrics.web import SocketCount
@@ -43,10 +44,13 @@ _UPLOADS = (
 
 _routes = ProtocolTypeRouter(
     {
-        "http": CallGate(
-            BodyLimit(
-                ByPath(frozenset({"v1", "tei", "libretranslate"}), ModelRoutesHandler(), _http),
-                upload_paths=_UPLOADS,
+        "http": CredentialsFirst(
+            CallGate(
+                BodyLimit(
+                    ByPath(frozenset({"v1", "tei", "libretranslate"}), ModelRoutesHandler(), _http),
+                    upload_paths=_UPLOADS,
+                    shapes=_SHAPES,
+                ),
                 shapes=_SHAPES,
             ),
             shapes=_SHAPES,

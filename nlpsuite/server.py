@@ -1,17 +1,149 @@
-"""uvicorn with limits on frames, slow readers and dead peers."""
+"""uvicorn with limits on connections, slow heads, frames, slow readers and dead peers."""
 
 from __future__ import annotations
 
+import resource
 import socket
+from asyncio import TimerHandle, Transport
+from collections import Counter
 from typing import Any, cast
 
+import structlog
 import uvicorn
+from django.conf import settings
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+
+from apps.core.peers import is_trusted, network_of
 
 MAX_FRAME_BYTES = 16 * 1024
 # Accepted sockets inherit it: a reader that does not read blocks the writer after this much, not after megabytes.
 SEND_BUFFER_BYTES = 64 * 1024
 DEAD_PEER_MS = 15_000
+OPEN_FILES = 65_536
+
+
+log = structlog.get_logger(__name__)
+
+
+class Connections:
+    """The HTTP connections of this process by address, and those that have not told their request yet, oldest first."""
+
+    def __init__(self) -> None:
+        self.by_address: Counter[str] = Counter()
+        self.untold: dict[PatientProtocol, str] = {}
+
+    def enter(self, protocol: PatientProtocol, address: str) -> bool:
+        """Count a connection. Above the bound the oldest of its address that has said nothing gives way; where none
+        has, returns False."""
+        room = self.by_address[address] < settings.CONNECTIONS_PER_ADDRESS
+        silent = None if room else next((one for one, of in self.untold.items() if of == address), None)
+        if silent is not None:
+            silent.transport.abort()
+        self.by_address[address] += 1
+        return room or silent is not None
+
+    def leave(self, protocol: PatientProtocol, address: str) -> None:
+        """Stop counting a connection."""
+        self.untold.pop(protocol, None)
+        self.by_address[address] -= 1
+        if self.by_address[address] <= 0:
+            del self.by_address[address]
+
+
+class PatientProtocol(HttpToolsProtocol):
+    """HTTP whose requests must be told within REQUEST_HEAD_S and REQUEST_HEAD_BYTES, on a bounded number of connections.
+
+    uvicorn alone waits for ever for the end of the headers, and keeps whatever comes.
+    """
+
+    shared = Connections()
+    _address: str | None = None
+    _head_timer: TimerHandle | None = None
+    _head_bytes = 0
+
+    def connection_made(self, transport: Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        peer = self.client[0] if self.client else ""
+        if not is_trusted(peer):  # a proxy brings everybody's requests
+            self._address = network_of(peer)
+            if not self.shared.enter(self, self._address):
+                log.warning("server.too_many_connections", address=self._address)
+                transport.abort()
+                return
+        self._await_head()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._leave()
+        super().connection_lost(exc)
+
+    def handle_websocket_upgrade(self) -> None:
+        self._leave()  # sockets are counted by themselves
+        super().handle_websocket_upgrade()
+
+    def _leave(self) -> None:
+        self._head_told()
+        if self._address is not None:
+            self.shared.leave(self, self._address)
+            self._address = None
+
+    def data_received(self, data: bytes) -> None:
+        between = self.cycle is None or self.cycle.response_complete
+        if self._head_timer is None and between:
+            self._await_head()
+        self._head_bytes += len(data)
+        super().data_received(data)
+        if self._head_timer is not None and self._head_bytes > settings.REQUEST_HEAD_BYTES:
+            self._cut_head(b"431 Request Header Fields Too Large")
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self._told_bytes = 0
+        if self._head_timer is None:
+            self._await_head()
+
+    def on_url(self, url: bytes) -> None:
+        self._tell(len(url))
+        super().on_url(url)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self._tell(len(name) + len(value))
+        super().on_header(name, value)
+
+    def _tell(self, size: int) -> None:
+        self._told_bytes += size
+        if self._told_bytes > settings.REQUEST_HEAD_BYTES:
+            raise ValueError("the head of the request is too large")  # the parser makes a 400 of it
+
+    def on_headers_complete(self) -> None:
+        self._head_told()
+        super().on_headers_complete()
+
+    def _await_head(self) -> None:
+        self._head_bytes = 0
+        self._head_timer = self.loop.call_later(settings.REQUEST_HEAD_S, self._head_late)
+        if self._address is not None:
+            self.shared.untold[self] = self._address
+
+    def _head_told(self) -> None:
+        self.shared.untold.pop(self, None)
+        if self._head_timer is not None:
+            self._head_timer.cancel()
+            self._head_timer = None
+
+    def _head_late(self) -> None:
+        self._head_timer = None
+        if self.cycle is not None and not self.cycle.response_complete:
+            self._await_head()  # the one before is still being answered, and reading may be paused for it
+            return
+        self._cut_head(b"408 Request Timeout")
+
+    def _cut_head(self, status: bytes) -> None:
+        self._head_told()
+        if not self.transport.is_closing():
+            self.transport.write(b"HTTP/1.1 " + status + b"\r\ncontent-length: 0\r\nconnection: close\r\n\r\n")
+            self.transport.close()
+            self.loop.call_later(1, self.transport.abort)
 
 
 class AbortableProtocol(WebSocketsSansIOProtocol):
@@ -39,6 +171,14 @@ def listening_socket(host: str, port: int) -> socket.socket:
     return bound
 
 
+def files_allow() -> None:
+    """Let this process hold more connections than the usual soft limit of 1,024 files, as far as the system lets it."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = OPEN_FILES if hard == resource.RLIM_INFINITY else min(hard, OPEN_FILES)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
 def server_config(app: Any) -> uvicorn.Config:
     """Return how the web process serves `app`, an ASGI application or its import path."""
     return uvicorn.Config(
@@ -48,7 +188,7 @@ def server_config(app: Any) -> uvicorn.Config:
         ws_ping_interval=20,
         ws_ping_timeout=20,
         loop="uvloop",
-        http="httptools",
+        http=PatientProtocol,
         lifespan="off",
         log_config=None,
         access_log=False,

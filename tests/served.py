@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 import threading
 import time
@@ -39,6 +40,20 @@ def exchange(port: int, request: bytes, timeout_s: float = 20) -> bytes:
     with socket.create_connection(("127.0.0.1", port), timeout_s) as connection:
         connection.sendall(request)
         return read_all(connection)
+
+
+def answer(port: int, request: bytes, timeout_s: float = 20) -> bytes:
+    """Send bytes on a connection of its own; returns the answer as soon as it is complete, by its Content-Length."""
+    found = b""
+    with socket.create_connection(("127.0.0.1", port), timeout_s) as connection:
+        connection.sendall(request)
+        while part := connection.recv(65536):
+            found += part
+            head, end, body = found.partition(b"\r\n\r\n")
+            length = re.search(rb"(?i)content-length: (\d+)", head)
+            if end and length and len(body) >= int(length.group(1)):
+                break
+    return found
 
 
 def read_all(connection: socket.socket) -> bytes:

@@ -1,4 +1,6 @@
-"""The first door of the model routes: too many calls at once are refused before anything is read or looked up.
+"""The second door of the model routes: too many calls at once are refused before anything of them is received.
+
+Who calls is known by then (`nlpsuite.door`): callers without a right key take no place from those who have one.
 
 Under ten times the load that models can bear, what a refusal costs decides whether the web process still serves
 anybody: this one takes a fraction of a millisecond and no thread, connection or query.
@@ -26,7 +28,10 @@ _UNCOUNTED = frozenset(("/tei/health", "/libretranslate/health"))
 
 
 class CallGate:
-    """ASGI middleware that counts the calls in flight below the paths of `shapes`, in all and by what they sign with.
+    """ASGI middleware that counts the calls in flight below the paths of `shapes`, in all and by key.
+
+    `scope["caller"]` names the key, None a caller without one, who is not counted: nothing runs for them. Where nobody has
+    looked, what they sign with counts.
 
     Above API_MAX_IN_FLIGHT in this process, or API_MAX_IN_FLIGHT_PER_KEY with one key, it answers 429 "overloaded"
     with Retry-After. The organisation's own limit is checked behind this door. A call whose client stops reading is ended.
@@ -35,7 +40,7 @@ class CallGate:
     def __init__(self, app: Any, *, shapes: Mapping[str, RefusalShape]) -> None:
         self._app, self._shapes = app, shapes
         self._all = 0
-        self._by_key: Counter[bytes] = Counter()
+        self._by_key: Counter[bytes | str] = Counter()
 
     async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
         """Pass the call on, or refuse it."""
@@ -43,7 +48,10 @@ class CallGate:
         if shape is None:
             await self._app(scope, receive, send)
             return
-        key = next((value for name, value in scope["headers"] if name == b"authorization"), b"")
+        key = scope["caller"] if "caller" in scope else _signature(scope)
+        if key is None:
+            await self._app(scope, receive, send)
+            return
         if self._all >= settings.API_MAX_IN_FLIGHT or self._by_key[key] >= settings.API_MAX_IN_FLIGHT_PER_KEY:
             await _refuse(send, shape)
             return
@@ -64,6 +72,10 @@ class CallGate:
         if scope["type"] != "http" or scope["path"] in _UNCOUNTED:
             return None
         return next((shape for path, shape in self._shapes.items() if scope["path"].startswith(path)), None)
+
+
+def _signature(scope: dict[str, Any]) -> bytes:
+    return next((value for name, value in scope["headers"] if name == b"authorization"), b"")
 
 
 def _impatient(send: Any) -> Any:

@@ -45,5 +45,6 @@ def _param(error: AppError) -> str | None:
 
 def refusal_body(status: int, code: str, message: str) -> dict[str, Any]:
     """Return the body of a refusal that comes before Django."""
-    kind = "overloaded" if status == 429 else "invalid_request_error"
+    kind = {429: "overloaded", 503: "server_error"}.get(status, "invalid_request_error")
+    code = "invalid_api_key" if status == 401 else code
     return {"error": {"message": message, "type": kind, "param": None, "code": code}}

@@ -53,4 +53,5 @@ def error_body(error: AppError) -> tuple[int, dict[str, Any]]:
 
 def refusal_body(status: int, code: str, message: str) -> dict[str, Any]:
     """Return the body of a refusal that comes before Django."""
-    return {"error": message, "error_type": "overloaded" if status == 429 else "validation"}
+    kind = {401: "unauthorized", 429: "overloaded", 503: "unhealthy"}.get(status, "validation")
+    return {"error": message, "error_type": kind}

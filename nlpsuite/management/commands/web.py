@@ -7,7 +7,7 @@ from typing import Any
 import uvicorn
 from django.core.management.base import BaseCommand
 
-from nlpsuite.server import listening_socket, server_config
+from nlpsuite.server import files_allow, listening_socket, server_config
 from nlpsuite.settings import env
 
 
@@ -16,5 +16,6 @@ class Command(BaseCommand):
     requires_system_checks: list[str] = []
 
     def handle(self, *args: Any, **options: Any) -> None:
+        files_allow()
         config = server_config("nlpsuite.asgi:application")
         uvicorn.Server(config).run(sockets=[listening_socket(env.HOST, env.PORT)])
