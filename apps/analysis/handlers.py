@@ -9,12 +9,12 @@ from apps.analysis.services.batches import DELETE, RUN, batch_delete_run, batch_
 from apps.analysis.services.classifiers import TRAIN, classifier_train, classifier_train_ended
 from apps.analysis.services.conversation_summaries import SUMMARIZE, conversation_summarize_run, summary_start
 from apps.analysis.services.documents import TRANSLATE, document_job_ended, document_translate
-from apps.events.services import on
+from apps.events.services import event_declare, on
 from apps.events.types import EventRecord
 from apps.jobs.services import job_end_hook, job_handler
 
 
-@on("message.created", late=True)
+@on("message.created", name="analysis.message_read", late=True)
 def message_created(event: EventRecord) -> None:
     """Each message is read for language, sentiment and intent by a job; what the system notes is ours already."""
     if event.data["role"] != "system":
@@ -26,7 +26,7 @@ def message_created(event: EventRecord) -> None:
         )
 
 
-@on("conversation.updated", late=True)
+@on("conversation.updated", name="analysis.conversation_read", late=True)
 def conversation_updated(event: EventRecord) -> None:
     """Who takes a conversation over, and who looks it up later, finds a summary, and each message read."""
     changed = event.data.get("changed", {})
@@ -37,6 +37,7 @@ def conversation_updated(event: EventRecord) -> None:
         summary_start(tenant_id=event.tenant_id, conversation_id=event.subject_id, reason="handoff")
 
 
+event_declare("batch.finished", "batch.failed")
 job_handler(ANNOTATE)(message_annotate_run)
 job_handler(SUMMARIZE)(conversation_summarize_run)
 job_handler(TRAIN)(classifier_train)

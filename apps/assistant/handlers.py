@@ -18,7 +18,7 @@ from apps.events.types import EventRecord
 from apps.jobs.services import job_end_hook, job_handler
 
 
-@on("message.created")
+@on("message.created", name="assistant.message_answer")
 def message_created(event: EventRecord) -> None:
     """A contact's message starts a run; a public message of an agent ends the active one."""
     if event.data["role"] == "contact":
@@ -27,7 +27,7 @@ def message_created(event: EventRecord) -> None:
         reply_cancel(tenant_id=event.tenant_id, conversation_id=event.subject_id)
 
 
-@on("conversation.updated")
+@on("conversation.updated", name="assistant.conversation_follow")
 def conversation_updated(event: EventRecord) -> None:
     """Taking over and resolving end the active run; giving back to the bot starts one for what nobody answered."""
     changed = event.data.get("changed", {})
@@ -41,13 +41,13 @@ def conversation_updated(event: EventRecord) -> None:
         reply_start(tenant_id=event.tenant_id, conversation_id=event.subject_id)
 
 
-@on("reply.ended")
+@on("reply.ended", name="assistant.reply_end_tell")
 def reply_ended(event: EventRecord) -> None:
     """Sockets learn that a reply ended without a message."""
     reply_hint_ended(tenant_id=event.tenant_id, conversation_id=event.subject_id, data=event.data)
 
 
-@on("draft.requested")
+@on("draft.requested", name="assistant.draft_start")
 def draft_requested(event: EventRecord) -> None:
     """A draft is written by a worker."""
     draft_start(tenant_id=event.tenant_id, draft_id=event.subject_id)

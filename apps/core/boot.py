@@ -20,7 +20,9 @@ AND NOT (c.relrowsecurity AND c.relforcerowsecurity AND EXISTS (
     SELECT 1 FROM pg_policy p WHERE p.polrelid = c.oid AND p.polqual IS NOT NULL AND p.polwithcheck IS NOT NULL))
 """
 # Tables with a tenant_id that are read before the tenant is known. Their columns hold ids, digests, times and states.
-EXEMPT_TABLES = frozenset({"accounts_credential", "accounts_membership", "events_outboxentry", "jobs_jobdispatch"})
+EXEMPT_TABLES = frozenset(
+    {"accounts_credential", "accounts_membership", "events_delivery", "events_outboxentry", "jobs_jobdispatch"}
+)
 
 
 def open_tables() -> list[str]:

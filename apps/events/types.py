@@ -20,3 +20,19 @@ class EventRecord:
     data: dict[str, Any]
     actor: str
     created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryInfo:
+    """One event on its way to one handler. `attempts` counts those that began; `error` names what the last one raised."""
+
+    id: int
+    tenant_id: uuid.UUID
+    event_id: uuid.UUID
+    event_type: str
+    handler: str
+    state: str
+    attempts: int
+    error: str
+    created_at: datetime
+    next_attempt_at: datetime

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from apps.events.services import event_declare
 from apps.jobs.services import JobContext, job_end_hook, job_handler
 from apps.knowledge.services import FILES_DELETE, INGEST, files_delete, source_ingest, source_job_ended
 
+event_declare("source.ready", "source.failed", "source.deleted")
 job_handler(INGEST)(source_ingest)
 job_end_hook(INGEST)(source_job_ended)
 

@@ -14,7 +14,7 @@ from psycopg_pool import PoolTimeout
 
 from apps.core.errors import Unavailable
 from apps.core.looks import Looks
-from apps.events.selectors import outbox_depth
+from apps.events.selectors import deliveries_depth, outbox_depth
 from apps.inference.services import calls_in_flight, engine_ready, engine_stats, permits_in_use
 from apps.jobs.selectors import jobs_active
 from nlpsuite.metrics.engine import engine_families
@@ -37,7 +37,7 @@ def _redis() -> dict[str, Any]:
 
 def _database() -> dict[str, Any]:
     try:
-        return {"jobs": jobs_active(), "outbox": outbox_depth()}
+        return {"jobs": jobs_active(), "outbox": outbox_depth(), "deliveries": deliveries_depth()}
     except (Error, PoolTimeout):
         return {}
     finally:
@@ -90,8 +90,16 @@ def _database_families(found: dict[str, Any]) -> Iterator[Metric]:
         jobs.add_metric([queue, status], count)
     yield jobs
     outbox = GaugeMetricFamily(
-        "nlpsuite_outbox_entries", "Events not handed to every handler yet; counted up to 10000.", labels=("state",)
+        "nlpsuite_outbox_entries", "Events not parted into deliveries yet; counted up to 10000.", labels=("state",)
     )
     for state, count in found["outbox"].items():
         outbox.add_metric([state], count)
     yield outbox
+    deliveries = GaugeMetricFamily(
+        "nlpsuite_deliveries",
+        "Deliveries of events to handlers that have not ended well; counted up to 10000.",
+        labels=("handler", "state"),
+    )
+    for (handler, state), count in found["deliveries"].items():
+        deliveries.add_metric([handler, state], count)
+    yield deliveries

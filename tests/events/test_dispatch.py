@@ -5,38 +5,17 @@ from __future__ import annotations
 import contextlib
 import threading
 import uuid
-from collections.abc import Callable
-from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from apps.core.clock import now
 from apps.core.tenancy import TenantUnset, current_tenant_id, tenant_scope
-from apps.events.models import AuditEntry, Event, OutboxEntry
-from apps.events.services import audit_record, dispatch_due, event_record, events_forget, handlers_of, on
-from apps.events.services import dispatch as dispatch_module
+from apps.events.models import AuditEntry, Delivery, Event, OutboxEntry
+from apps.events.services import audit_record, dispatch_due, event_record, events_forget, handlers_of
 from apps.events.types import EventRecord
 from tests.at_once import at_once
-
-TYPE = "test.happened"
-
-
-@pytest.fixture
-def handle(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
-    """Register a handler of the test's own event type for the length of the test."""
-    monkeypatch.setitem(dispatch_module._handlers, TYPE, [])
-    monkeypatch.setitem(dispatch_module._late_handlers, TYPE, [])
-    return lambda handler, **how: on(TYPE, **how)(handler) and None
-
-
-def _record(tenant: Any, **data: Any) -> uuid.UUID:
-    with tenant_scope(tenant.id):
-        return event_record(type=TYPE, subject_type="thing", subject_id=uuid.uuid4(), data=data)
-
-
-def _due() -> None:
-    OutboxEntry.objects.update(next_attempt_at=now() - timedelta(seconds=1))
+from tests.events.conftest import TYPE, due, record
 
 
 def _write(note: str) -> None:
@@ -53,7 +32,7 @@ def test_an_event_reaches_every_handler_once(tenant: Any, handle: Any) -> None:
     seen: list[tuple[str, Any]] = []
     handle(lambda event: seen.append(("first", event.data["n"])))
     handle(lambda event: seen.append(("second", event.data["n"])))
-    _record(tenant, n=1)
+    record(tenant, n=1)
     assert [dispatch_due(), dispatch_due()] == [1, 0]
     assert seen == [("first", 1), ("second", 1)]
     assert OutboxEntry.objects.count() == 0
@@ -64,13 +43,13 @@ def test_a_handler_that_nobody_waits_for_runs_last(tenant: Any, handle: Any) -> 
     handle(lambda event: seen.append("in no hurry"), late=True)
     handle(lambda event: seen.append("first"))
     handle(lambda event: seen.append("second"))
-    _record(tenant)
+    record(tenant)
     dispatch_due()
     assert seen == ["first", "second", "in no hurry"]
 
 
 def test_the_event_stays_after_delivery(tenant: Any, handle: Any) -> None:
-    event_id = _record(tenant)
+    event_id = record(tenant)
     dispatch_due()
     with tenant_scope(tenant.id):
         assert Event.objects.filter(id=event_id).exists()
@@ -80,7 +59,7 @@ def test_events_come_in_order(tenant: Any, handle: Any) -> None:
     seen: list[int] = []
     handle(lambda event: seen.append(event.data["n"]))
     for number in range(20):
-        _record(tenant, n=number)
+        record(tenant, n=number)
     dispatch_due()
     assert seen == list(range(20))
 
@@ -88,8 +67,8 @@ def test_events_come_in_order(tenant: Any, handle: Any) -> None:
 def test_a_handler_runs_in_the_scope_of_the_events_tenant(tenant: Any, other_tenant: Any, handle: Any) -> None:
     seen: list[Any] = []
     handle(lambda event: seen.append((event.tenant_id, current_tenant_id())))
-    _record(tenant)
-    _record(other_tenant)
+    record(tenant)
+    record(other_tenant)
     dispatch_due()
     assert seen == [(tenant.id, tenant.id), (other_tenant.id, other_tenant.id)]
 
@@ -115,31 +94,31 @@ def test_a_failing_handler_puts_the_event_back(tenant: Any, handle: Any) -> None
             raise ZeroDivisionError
 
     handle(fail_once)
-    _record(tenant)
+    record(tenant)
     dispatch_due()
-    waiting = OutboxEntry.objects.get()
+    waiting = Delivery.objects.get()
     assert (waiting.attempts, waiting.state, waiting.next_attempt_at > now()) == (1, "pending", True)
-    _due()
+    due()
     dispatch_due()
     assert len(attempts) == 2
-    assert OutboxEntry.objects.count() == 0
+    assert Delivery.objects.count() == 0
 
 
-def test_a_failing_handler_undoes_what_the_others_wrote(tenant: Any, handle: Any) -> None:
+def test_a_failing_handler_undoes_what_it_wrote_itself(tenant: Any, handle: Any) -> None:
     failures = [ZeroDivisionError()]
-    handle(lambda event: _write("first"))
 
     def fail_once(event: EventRecord) -> None:
+        _write("effect")
         if failures:
             raise failures.pop()
 
     handle(fail_once)
-    _record(tenant)
+    record(tenant)
     dispatch_due()
     before = _notes(tenant)
-    _due()
+    due()
     dispatch_due()
-    assert (before, _notes(tenant)) == ([], ["first"])
+    assert (before, _notes(tenant)) == ([], ["effect"])
 
 
 def test_a_failing_event_does_not_stop_the_others(tenant: Any, handle: Any) -> None:
@@ -152,22 +131,22 @@ def test_a_failing_event_does_not_stop_the_others(tenant: Any, handle: Any) -> N
 
     handle(handler)
     for number in range(3):
-        _record(tenant, n=number)
+        record(tenant, n=number)
     dispatch_due()
     assert seen == [0, 2]
 
 
-def test_after_ten_attempts_an_event_is_dead_and_kept(tenant: Any, handle: Any) -> None:
+def test_after_ten_attempts_a_delivery_is_dead_and_kept(tenant: Any, handle: Any) -> None:
     def fail(event: EventRecord) -> None:
         raise ZeroDivisionError
 
     handle(fail)
-    _record(tenant)
+    record(tenant)
     for _ in range(12):
-        _due()
         dispatch_due()
-    entry = OutboxEntry.objects.get()
-    assert (entry.state, entry.attempts) == ("dead", 10)
+        due()
+    entry = Delivery.objects.get()
+    assert (entry.state, entry.attempts, entry.error) == ("dead", 10, "ZeroDivisionError")
 
 
 def test_the_wait_between_attempts_grows_to_five_minutes(tenant: Any, handle: Any) -> None:
@@ -175,12 +154,12 @@ def test_the_wait_between_attempts_grows_to_five_minutes(tenant: Any, handle: An
         raise ZeroDivisionError
 
     handle(fail)
-    _record(tenant)
+    record(tenant)
     waits = []
     for _ in range(9):
-        _due()
         dispatch_due()
-        waits.append(round((OutboxEntry.objects.get().next_attempt_at - now()).total_seconds()))
+        waits.append(round((Delivery.objects.get().next_attempt_at - now()).total_seconds()))
+        due()
     assert waits == [2, 4, 8, 16, 32, 64, 128, 256, 300]
 
 
@@ -195,7 +174,7 @@ def test_two_dispatchers_deliver_each_event_once(transactional_db: None, tenant:
 
     handle(handler)
     for number in range(60):
-        _record(tenant, n=number)
+        record(tenant, n=number)
     at_once([dispatch_due] * 3)
     dispatch_due()
     assert sorted(seen) == list(range(60))
@@ -203,8 +182,8 @@ def test_two_dispatchers_deliver_each_event_once(transactional_db: None, tenant:
     assert OutboxEntry.objects.count() == 0
 
 
-def test_an_event_that_another_holds_is_passed_over(transactional_db: None, tenant: Any, handle: Any) -> None:
-    """A slow handler elsewhere: nobody waits for its row, nobody delivers it twice, later events are delivered."""
+def test_a_delivery_that_another_holds_is_passed_over(transactional_db: None, tenant: Any, handle: Any) -> None:
+    """A slow handler elsewhere: nobody waits for its row, nobody delivers it twice, those behind it are delivered."""
     entered, leave = threading.Event(), threading.Event()
     seen: list[int] = []
 
@@ -216,17 +195,18 @@ def test_an_event_that_another_holds_is_passed_over(transactional_db: None, tena
 
     handle(slow)
     for number in range(3):
-        _record(tenant, n=number)
+        record(tenant, n=number)
 
     def other() -> int:
         entered.wait(20)
+        Delivery.objects.exclude(id=Delivery.objects.earliest("id").id).update(next_attempt_at=now())
         taken = dispatch_due()
         leave.set()
         return taken
 
-    assert at_once([dispatch_due, other]) == [1, 2]
+    assert at_once([dispatch_due, other]) == [3, 2]
     assert seen == [1, 2, 0]
-    assert OutboxEntry.objects.count() == 0
+    assert Delivery.objects.count() == 0
 
 
 def test_a_handler_killed_before_the_end_is_delivered_again(transactional_db: None, tenant: Any, handle: Any) -> None:
@@ -239,9 +219,10 @@ def test_a_handler_killed_before_the_end_is_delivered_again(transactional_db: No
             raise deaths.pop()
 
     handle(dies_once)
-    _record(tenant)
+    record(tenant)
     with pytest.raises(SystemExit):
         dispatch_due()
+    due()
     dispatch_due()
     assert _notes(tenant) == ["effect"]
 
@@ -259,8 +240,8 @@ def test_a_lost_hint_loses_nothing(tenant: Any, handle: Any, monkeypatch: pytest
 
 def test_forgetting_an_organisation_takes_its_events_only(tenant: Any, other_tenant: Any, handle: Any) -> None:
     for _ in range(3):
-        _record(tenant)
-    kept = _record(other_tenant)
+        record(tenant)
+    kept = record(other_tenant)
     with tenant_scope(tenant.id):
         forgotten = [events_forget(most=2) for _ in range(3)]
     assert forgotten == [2, 1, 0]

@@ -44,6 +44,7 @@ WRITTEN_BY_A_RUN = {
     "jobs_jobdispatch",
     "events_event",
     "events_outboxentry",
+    "events_delivery",
 }
 
 

@@ -8,7 +8,8 @@ from typing import Any
 from django.db import connection
 
 from apps.core.tenancy import TenantUnset, current_tenant_id
-from apps.events.models import AuditEntry, Event, OutboxEntry
+from apps.events.models import AuditEntry, Delivery, Event, OutboxEntry
+from apps.events.services.registry import handler_names
 
 NOTIFY_CHANNEL = "nlpsuite_outbox"
 
@@ -19,7 +20,12 @@ def event_record(
     """Write an event and its outbox entry in the open tenant scope; wakes the dispatcher at commit. Returns the event id."""
     tenant_id = _tenant()
     event = Event.objects.create(
-        type=type, subject_type=subject_type, subject_id=subject_id, data=data or {}, actor=actor[:80]
+        type=type,
+        subject_type=subject_type,
+        subject_id=subject_id,
+        data=data or {},
+        actor=actor[:80],
+        handlers=handler_names(type),
     )
     OutboxEntry.objects.create(tenant_id=tenant_id, event_id=event.id)
     with connection.cursor() as cursor:
@@ -35,9 +41,12 @@ def audit_record(*, action: str, actor: str, target: str = "", data: dict[str, A
 
 
 def events_forget(*, most: int) -> int:
-    """Delete up to `most` events of the open scope's organisation, and their outbox entries; returns how many."""
+    """Delete up to `most` events of the open scope's organisation, their outbox entries and deliveries; returns how many."""
+    tenant_id = _tenant()
     some = list(Event.objects.order_by("type", "created_at").values_list("id", flat=True)[:most])
-    OutboxEntry.objects.filter(tenant_id=_tenant(), event_id__in=some).delete()
+    OutboxEntry.objects.filter(tenant_id=tenant_id, event_id__in=some).delete()
+    # Each event has few: no part grows far beyond `most`.
+    Delivery.objects.filter(tenant_id=tenant_id, event_id__in=some).delete()
     Event.objects.filter(id__in=some)._raw_delete("default")
     return len(some)
 
