@@ -55,6 +55,39 @@ def test_a_unique_key_makes_one_job(bench: Bench) -> None:
     assert JobDispatch.objects.count() == 1
 
 
+def test_a_second_call_with_a_key_waits_for_the_first_and_takes_its_job(transactional_db: None, bench: Bench) -> None:
+    """Between a look and a write of its own it would have met the first one's row, and failed."""
+    written, go_on = threading.Event(), threading.Event()
+
+    def first() -> uuid.UUID:
+        with tenant_scope(bench.tenant_id):
+            job_id = bench.enqueue(unique_key="k")
+            written.set()
+            go_on.wait(20)
+        return job_id
+
+    def second() -> uuid.UUID:
+        written.wait(20)
+        threading.Timer(0.5, go_on.set).start()
+        return bench.enqueue(unique_key="k")
+
+    found = at_once([first, second])
+    assert (found[0], JobDispatch.objects.count(), len(bench.hints)) == (found[1], 1, 1)
+
+
+def test_many_calls_with_a_key_make_one_job(transactional_db: None, bench: Bench) -> None:
+    rounds = [at_once([lambda key=key: bench.enqueue(unique_key=key)] * 6) for key in ("a", "b", "c")]  # type: ignore[misc]
+    assert [len(set(found)) for found in rounds] == [1, 1, 1]
+    assert JobDispatch.objects.count() == 3
+
+
+def test_a_key_whose_first_call_was_rolled_back_is_free(transactional_db: None, bench: Bench) -> None:
+    with contextlib.suppress(ZeroDivisionError), tenant_scope(bench.tenant_id):
+        bench.enqueue(unique_key="k")
+        raise ZeroDivisionError
+    assert bench.info(bench.enqueue(unique_key="k")).status == "queued"
+
+
 def test_a_unique_key_belongs_to_its_organisation(bench: Bench, other_tenant: Any) -> None:
     first = bench.enqueue(unique_key="k")
     with tenant_scope(other_tenant.id):
@@ -308,9 +341,53 @@ def test_a_failing_end_hook_ends_nothing_halfway(bench: Bench, monkeypatch: pyte
     monkeypatch.setitem(run_module._end_hooks, "test.kind", hook)
     bench.handle(handler)
     job_id = bench.enqueue()
-    with pytest.raises(ZeroDivisionError):
-        bench.run(job_id)
-    assert (bench.effects(), bench.info(job_id).status) == ([], "running")
+    bench.run(job_id)
+    assert (bench.effects(), bench.info(job_id).status) == ([], "queued")
+
+
+def test_an_end_hook_that_always_fails_does_not_keep_its_job_for_ever(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The sweeper would give it back to a worker every half minute, for good."""
+    calls: list[str] = []
+
+    def hook(ctx: JobContext, status: str, code: str) -> None:
+        calls.append(status)
+        raise ZeroDivisionError
+
+    def handler(ctx: JobContext) -> None:
+        raise Invalid
+
+    monkeypatch.setitem(run_module._end_hooks, "test.kind", hook)
+    bench.handle(handler)
+    job_id = bench.enqueue()
+    ran = [bench.run(job_id) for _ in range(MAX_ATTEMPTS + run_module.HOOK_ATTEMPTS + 3)]
+    assert len(calls) == sum(ran) == MAX_ATTEMPTS + run_module.HOOK_ATTEMPTS
+    assert (bench.info(job_id).status, bench.info(job_id).error_code) == ("dead", "end_hook_failed")
+
+
+# -- old and new code together ---------------------------------------------------------------------------------------
+def test_a_job_of_a_newer_version_waits_for_its_code(bench: Bench) -> None:
+    """Old worker, new web: five quick attempts would have been its death."""
+    _finishes(bench)
+    newer = bench.handlers.pop("test.kind")
+    job_id = bench.enqueue()
+    for _ in range(MAX_ATTEMPTS + 3):
+        assert bench.run(job_id) is True
+    waiting = bench.dispatch(job_id)
+    assert (waiting.status, waiting.attempts, waiting.next_attempt_at > now()) == ("queued", 1, True)
+    bench.handlers["test.kind"] = newer
+    bench.run(job_id)
+    assert (bench.info(job_id).status, len(bench.effects())) == ("done", 1)
+
+
+def test_a_job_whose_code_never_comes_is_dead_after_a_week(bench: Bench) -> None:
+    bench.handlers.pop("test.kind")
+    job_id = bench.enqueue()
+    with tenant_scope(bench.tenant_id):
+        Job.objects.filter(id=job_id).update(created_at=now() - run_module.UNKNOWN_KEPT - timedelta(hours=1))
+    bench.run(job_id)
+    assert (bench.info(job_id).status, bench.info(job_id).error_code) == ("dead", "kind_unknown")
 
 
 # -- cancelling ------------------------------------------------------------------------------------------------------

@@ -41,17 +41,32 @@ def job_enqueue(
     not told: the job waits for `jobs_hasten`, or for the sweeper, which comes CLAIM_GRACE_S after that time.
     """
     with tenant_scope(tenant_id):
+        job = Job(tenant_id=tenant_id, kind=kind, payload=payload, unique_key=unique_key)
         if unique_key:
-            found = Job.objects.filter(kind=kind, unique_key=unique_key).values_list("id", flat=True).first()
-            if found is not None:
-                return found
-        job = Job.objects.create(kind=kind, payload=payload, unique_key=unique_key)
+            first_id = _insert_once(job)
+            if first_id != job.id:
+                return first_id
+        else:
+            job.save(force_insert=True)
         JobDispatch.objects.create(
             job_id=job.id, tenant_id=tenant_id, queue=queue, next_attempt_at=fresh_until() + timedelta(seconds=after_s)
         )
         if not after_s:
             transaction.on_commit(partial(broker_hint, job.id, queue))
     return job.id
+
+
+def _insert_once(job: Job) -> uuid.UUID:
+    """Insert the job unless there is one of its kind and key, in one statement; returns the id of the one there is.
+
+    A call that comes while another's transaction is open waits for it, and takes its job if it commits.
+    """
+    while True:
+        Job.objects.bulk_create([job], ignore_conflicts=True)
+        same = Job.objects.filter(kind=job.kind, unique_key=job.unique_key)
+        found: uuid.UUID | None = same.values_list("id", flat=True).first()
+        if found is not None:  # else it was removed in between
+            return found
 
 
 def fresh_until() -> datetime:

@@ -32,6 +32,11 @@ Handler = Callable[["JobContext"], None]
 _handlers: dict[str, Handler] = {}
 # These say "not now": the job goes back to the queue.
 RETRYABLE = (Busy, Unavailable, DeadlineExceeded)
+# An end hook that raises is called again with the next attempts, so many beyond the job's own; then the job ends without.
+HOOK_ATTEMPTS = 5
+# A kind without a handler is of a newer version: its jobs wait for workers that have it, looked at again so often, so long.
+UNKNOWN_WAIT_S = 60
+UNKNOWN_KEPT = timedelta(days=7)
 
 
 def job_handler(kind: str) -> Callable[[Handler], Handler]:
@@ -55,7 +60,7 @@ class JobContext:
     def __init__(self, job: Job, token: uuid.UUID, attempt: int) -> None:
         self.job_id, self.tenant_id = job.id, job.tenant_id
         self.kind, self.payload, self.attempt = job.kind, job.payload, attempt
-        self.token = token
+        self.token, self.created_at = token, job.created_at
         self.lost = threading.Event()
         self.finished = False
         self._failed: tuple[str, str] | None = None
@@ -162,6 +167,9 @@ def job_run(job_id: uuid.UUID) -> bool:
 def _run_handler(ctx: JobContext) -> None:
     bound = log.bind(job_id=str(ctx.job_id), kind=ctx.kind, tenant_id=str(ctx.tenant_id), attempt=ctx.attempt)
     try:
+        if ctx.kind not in _handlers:
+            _keep_for_newer(ctx)
+            return
         if ctx.attempt > MAX_ATTEMPTS:
             _settle(ctx, "dead", "attempts_exhausted", "The job ended its process or failed too many times.")
             return
@@ -186,21 +194,44 @@ def _run_handler(ctx: JobContext) -> None:
             _settle(ctx, "dead", "attempts_exhausted", type(error).__name__)
 
 
+def _keep_for_newer(ctx: JobContext) -> None:
+    """Give a job of an unknown kind back without an attempt, for a worker that has its handler; dead after a week."""
+    if now() - ctx.created_at > UNKNOWN_KEPT:
+        _settle(ctx, "dead", "kind_unknown", "No version that ran since has a handler for this kind of job.")
+        return
+    log.warning("job.kind_unknown", job_id=str(ctx.job_id), kind=ctx.kind)
+    _requeue(ctx, wait_s=UNKNOWN_WAIT_S, attempts=max(1, ctx.attempt - 1))  # tried before: runs on its own hints
+
+
 def _settle(ctx: JobContext, status: str, code: str, message: str) -> None:
     try:
-        with tenant_scope(ctx.tenant_id):
-            hook = _end_hooks.get(ctx.kind)
-            if hook is not None:
-                hook(ctx, status, code)
-            _end(ctx, status, code, message)  # last, as in `finishing`
+        try:
+            with tenant_scope(ctx.tenant_id):
+                hook = _end_hooks.get(ctx.kind)
+                if hook is not None:
+                    hook(ctx, status, code)
+                _end(ctx, status, code, message)  # last, as in `finishing`
+        except LeaseLost:
+            raise
+        except Exception as error:
+            log.exception("job.end_hook_failed", job_id=str(ctx.job_id), kind=ctx.kind, attempt=ctx.attempt)
+            if ctx.attempt < MAX_ATTEMPTS + HOOK_ATTEMPTS:
+                _requeue(ctx)
+                return
+            with tenant_scope(ctx.tenant_id):
+                _end(ctx, "dead", "end_hook_failed", type(error).__name__)
     except LeaseLost:
         log.warning("job.lease_lost", job_id=str(ctx.job_id))
 
 
-def _requeue(ctx: JobContext) -> None:
-    wait_s = min(60, 2**ctx.attempt)
+def _requeue(ctx: JobContext, *, wait_s: float | None = None, attempts: int | None = None) -> None:
+    due = now() + timedelta(seconds=min(60, 2**ctx.attempt) if wait_s is None else wait_s)
     ctx._mine().update(
-        status="queued", lease_token=None, lease_until=None, next_attempt_at=now() + timedelta(seconds=wait_s)
+        status="queued",
+        lease_token=None,
+        lease_until=None,
+        next_attempt_at=due,
+        attempts=ctx.attempt if attempts is None else attempts,
     )
 
 
