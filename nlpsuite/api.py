@@ -30,6 +30,7 @@ from apps.core.errors import AppError, Forbidden, Invalid, NotFound, Unauthentic
 from apps.knowledge.api import router as knowledge_router
 from apps.tenants.selectors import organization_settings
 from apps.usage.services import rate_check
+from nlpsuite.parser import TextParser
 
 log = structlog.get_logger(__name__)
 
@@ -80,6 +81,7 @@ api = NinjaAPI(
     auth=[ApiKeyAuth(), SessionAuth()],
     urls_namespace="api",
     renderer=Renderer(),
+    parser=TextParser(),
 )
 api.add_router("/accounts", accounts_router)
 api.add_router("/knowledge", knowledge_router)
@@ -102,7 +104,8 @@ def error_response(request: HttpRequest, error: AppError) -> HttpResponse:
     if error.details is not None:
         body["details"] = error.details
     response = HttpResponse(
-        json.dumps({"error": body}, ensure_ascii=False, default=str),
+        # What is said of a text may quote it.
+        json.dumps({"error": body}, ensure_ascii=False, default=str).encode("utf-8", "replace"),
         status=error.status,
         content_type="application/json",
     )
@@ -131,6 +134,8 @@ def _validation_error(request: HttpRequest, error: ValidationError) -> HttpRespo
 
 @api.exception_handler(HttpError)
 def _http_error(request: HttpRequest, error: HttpError) -> HttpResponse:
+    if isinstance(error.__cause__, AppError):  # what the parser said of the body
+        return error_response(request, error.__cause__)
     wrapped = Invalid(str(error), code="malformed")
     wrapped.status = error.status_code
     return error_response(request, wrapped)
@@ -158,8 +163,9 @@ def _too_big(request: HttpRequest, error: Exception) -> HttpResponse:
 
 
 @api.exception_handler(DataError)
-def _not_storable(request: HttpRequest, error: DataError) -> HttpResponse:
-    """NUL, which PostgreSQL keeps in no text, or a value beyond its column: the caller's, whatever the field."""
+@api.exception_handler(UnicodeEncodeError)
+def _not_storable(request: HttpRequest, error: Exception) -> HttpResponse:
+    """A value beyond its column, or a text that the parser did not see: the caller's, whatever the field."""
     log.warning("api.not_storable", path=request.path, error=str(error)[:200])
     return error_response(request, Invalid("A value cannot be stored.", code="value_invalid"))
 

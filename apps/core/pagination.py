@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 from typing import Any
 
 from django.core.exceptions import ValidationError
@@ -12,6 +13,10 @@ from django.db.models import Q, QuerySet
 from apps.core.errors import Invalid
 
 MAX_LIMIT = 100
+# As many digits as every bigint has room for.
+_NUMBER = re.compile(r"[0-9]{1,15}")
+# Ours have at most 130 characters: two values of a row.
+MAX_CURSOR_CHARS = 500
 
 
 def page_limit(limit: int) -> int:
@@ -19,6 +24,18 @@ def page_limit(limit: int) -> int:
     if not 1 <= limit <= MAX_LIMIT:
         raise Invalid(f"limit must be from 1 to {MAX_LIMIT}.", code="limit_invalid")
     return limit
+
+
+def cursor_number(cursor: str, *, default: int) -> int:
+    """Return the number that a list in a fixed order goes on after, `default` for "". Raises Invalid.
+
+    Plain ASCII digits only: `str.isdigit` also holds for "²", which `int` does not read.
+    """
+    if not cursor:
+        return default
+    if not _NUMBER.fullmatch(cursor):
+        raise Invalid("The cursor is not valid.", code="cursor_invalid")
+    return int(cursor)
 
 
 def paginate(queryset: QuerySet, *, cursor: str, limit: int, key: str = "id") -> tuple[list[Any], str | None]:
@@ -35,7 +52,7 @@ def paginate(queryset: QuerySet, *, cursor: str, limit: int, key: str = "id") ->
             after |= Q(**{key: values[0], "id__lt": values[1]})
         try:
             queryset = queryset.filter(after)
-        except (ValueError, TypeError, ValidationError) as error:
+        except (ValueError, TypeError, OverflowError, ValidationError) as error:
             raise Invalid("The cursor is not valid.", code="cursor_invalid") from error
     rows = list(queryset.order_by(*[f"-{field}" for field in fields])[: limit + 1])
     if len(rows) <= limit:
@@ -50,9 +67,11 @@ def _encode(values: list[Any]) -> str:
 
 
 def _decode(cursor: str, count: int) -> list[str]:
+    if len(cursor) > MAX_CURSOR_CHARS:
+        raise Invalid("The cursor is not valid.", code="cursor_invalid")
     try:
         values = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise Invalid("The cursor is not valid.", code="cursor_invalid") from error
     if not isinstance(values, list) or len(values) != count or not all(isinstance(v, str) for v in values):
         raise Invalid("The cursor is not valid.", code="cursor_invalid")

@@ -7,12 +7,12 @@ import uuid
 from typing import Any
 
 from django.http import HttpRequest
-from django.http.multipartparser import MultiPartParserError
 from ninja import Router
 from pydantic import ValidationError
 
 from apps.accounts.access import principal_of
 from apps.core.errors import Invalid
+from apps.core.texts import form_read, json_read
 from apps.knowledge.schemas import SOURCE_BODY, SourceIn
 from apps.knowledge.selectors import passages_search, source_get, sources_list
 from apps.knowledge.services import (
@@ -45,16 +45,15 @@ def source_add(request: HttpRequest) -> tuple[int, dict[str, Any]]:
 
 
 def _add_files(request: HttpRequest, tenant_id: uuid.UUID, actor: str) -> SourceInfo:
-    try:
-        files, collection = request.FILES.getlist("file"), request.POST.get("collection")
-    except MultiPartParserError:
-        raise Invalid("The form could not be read.", code="malformed") from None
+    collection, files = form_read(request).get("collection"), request.FILES.getlist("file")
     return source_create_from_files(tenant_id=tenant_id, files=files, collection=collection, actor=actor)
 
 
 def _add_json(request: HttpRequest, tenant_id: uuid.UUID, actor: str) -> SourceInfo:
+    # A text is cleaned as a file of text is.
+    given = json_read(request.body, kept=("text",))
     try:
-        body = SourceIn.model_validate_json(request.body)
+        body = SourceIn.model_validate(given)
     except ValidationError as error:
         details = [{"field": ".".join(map(str, e["loc"])), "message": e["msg"]} for e in error.errors()[:20]]
         raise Invalid("The body is not the JSON that is expected here.", details=details) from None

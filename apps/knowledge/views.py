@@ -17,6 +17,7 @@ from django.views.decorators.http import require_GET, require_POST
 from apps.accounts.access import ACTIVE_ORGANIZATION, access_principal_by_user
 from apps.accounts.types import Principal
 from apps.core.errors import AppError, NotFound
+from apps.core.texts import form_read
 from apps.knowledge.selectors import collections_list, passage_view, passages_search, sources_list
 from apps.knowledge.services import (
     source_create_from_files,
@@ -128,17 +129,18 @@ def rows(request: HttpRequest, principal: Principal) -> HttpResponse:
 @_staff("knowledge:write")
 def add(request: HttpRequest, principal: Principal) -> HttpResponse:
     """Add files, an address or a text; `kind` says which."""
-    given: dict[str, Any] = {
-        "tenant_id": principal.tenant_id,
-        "collection": request.POST.get("collection"),
-        "actor": principal.actor,
-    }
     try:
-        kind = request.POST.get("kind")
+        form = form_read(request)
+        given: dict[str, Any] = {
+            "tenant_id": principal.tenant_id,
+            "collection": form.get("collection"),
+            "actor": principal.actor,
+        }
+        kind = form.get("kind")
         if kind == "url":
-            source_create_from_url(url=request.POST.get("url", ""), **given)
+            source_create_from_url(url=form.get("url", ""), **given)
         elif kind == "text":
-            source_create_from_text(title=request.POST.get("title", ""), text=request.POST.get("text", ""), **given)
+            source_create_from_text(title=form.get("title", ""), text=form.get("text", ""), **given)
         else:
             source_create_from_files(files=request.FILES.getlist("file"), **given)
     except AppError as error:

@@ -212,7 +212,6 @@ def test_a_limit_is_from_1_to_100(api: ApiClient, inbox: Any, limit: str) -> Non
     [
         "x",
         "é",
-        "%00",
         "AAAA",
         "W10",  # []
         "WzFd",  # [1]

@@ -7,7 +7,6 @@ import uuid
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
-from django.http.multipartparser import MultiPartParserError
 from ninja import Router, Schema
 from pydantic import ConfigDict, ValidationError
 
@@ -30,6 +29,7 @@ from apps.analysis.services.batches.export import content_type, results_stream
 from apps.analysis.tables.times import time_parse
 from apps.analysis.tables.types import FORMATS
 from apps.core.errors import Invalid
+from apps.core.texts import form_read, json_read
 from apps.usage.services import idempotent
 
 router = Router(tags=["jobs"])
@@ -103,8 +103,10 @@ def job_create(request: HttpRequest) -> tuple[int, dict[str, Any]]:
     principal.require("analysis:write")
     if (request.content_type or "").startswith("multipart/"):
         return 202, _from_file(request, principal)
+    # What stands in the items is cleaned as the rows of a file are.
+    given = json_read(request.body, kept=("items",))
     try:
-        body = JobIn.model_validate_json(request.body)
+        body = JobIn.model_validate(given)
     except ValidationError as error:
         details = [{"field": ".".join(map(str, e["loc"])), "message": e["msg"]} for e in error.errors()[:20]]
         raise Invalid("The body is not the JSON that is expected here.", details=details) from None
@@ -121,10 +123,7 @@ def job_create(request: HttpRequest) -> tuple[int, dict[str, Any]]:
 
 
 def _from_file(request: HttpRequest, principal: Principal) -> dict[str, Any]:
-    try:
-        form, file = request.POST, request.FILES.get("file")
-    except MultiPartParserError:
-        raise Invalid("The form could not be read.", code="malformed") from None
+    form, file = form_read(request), request.FILES.get("file")
     if file is None:
         raise Invalid("A file is needed.", code="file_missing")
     if not _truth(form.get("start", "true")):

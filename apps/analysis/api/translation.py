@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from django.http import FileResponse, HttpRequest
-from django.http.multipartparser import MultiPartParserError
 from ninja import Router, Schema
 from pydantic import Field
 
@@ -23,6 +22,7 @@ from apps.analysis.services.memory import MAX_AT_ONCE, memory_add, memory_delete
 from apps.analysis.services.translate import Language
 from apps.analysis.services.translation_pairs import language_name, languages_targets
 from apps.core.errors import Invalid
+from apps.core.texts import form_read
 from apps.usage.services import idempotent
 
 router = Router(tags=["translation"])
@@ -158,10 +158,7 @@ def document_add(request: HttpRequest) -> tuple[int, dict[str, Any]]:
     principal = _principal(request, "analysis:use")
     if not (request.content_type or "").startswith("multipart/"):
         raise Invalid("Send a form with a file.", code="file_missing")
-    try:
-        file, form = request.FILES.get("file"), request.POST
-    except MultiPartParserError:
-        raise Invalid("The form could not be read.", code="malformed") from None
+    form, file = form_read(request), request.FILES.get("file")
     if file is None:
         raise Invalid("A file is needed.", code="file_missing")
     made = document_create(

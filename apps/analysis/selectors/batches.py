@@ -14,7 +14,7 @@ from apps.analysis.batches.numbers import ERROR, bucket_floor, bucket_number, na
 from apps.analysis.batches.types import BatchInfo, RowFilter
 from apps.analysis.models import Batch, BatchRow
 from apps.core.errors import Invalid
-from apps.core.pagination import page_limit, paginate
+from apps.core.pagination import cursor_number, page_limit, paginate
 from apps.core.tenancy import tenant_scope
 from apps.tenants.selectors import organization_settings
 
@@ -53,9 +53,7 @@ def batch_rows(
 ) -> tuple[list[dict[str, Any]], str | None]:
     """Return a page of results in the order of the file, and the next cursor. Raises NotFound, Invalid."""
     limit = page_limit(limit)
-    after = int(cursor) if cursor.isdigit() and len(cursor) < 16 else -1
-    if cursor and after < 0:
-        raise Invalid("The cursor is not valid.", code="cursor_invalid")
+    after = cursor_number(cursor, default=-1)
     with tenant_scope(tenant_id):
         batch = access_batch_by_id(tenant_id, batch_id)
         found = _rows(batch, chosen).filter(position__gt=after).order_by("position")[: limit + 1]
