@@ -7,6 +7,7 @@ import math
 from typing import Any
 
 import structlog
+from django.conf import settings
 from django.core.exceptions import RequestDataTooBig, TooManyFieldsSent, TooManyFilesSent
 from django.db import DataError, InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse
@@ -21,12 +22,14 @@ from redis.exceptions import RedisError
 
 from apps.accounts.access import ACTIVE_ORGANIZATION, access_principal_by_api_key, access_principal_by_user
 from apps.accounts.api import router as accounts_router
+from apps.accounts.api_public import router as invitations_router
 from apps.accounts.types import Principal
 from apps.analysis.api import analysis_router, jobs_router, nlp_router
 from apps.analysis.api import conversations_router as conversations_meaning_router
 from apps.assistant.api import router as assistant_router
 from apps.conversations.api import router as conversations_router
 from apps.core.errors import AppError, Forbidden, Invalid, NotFound, Unauthenticated, Unavailable
+from apps.core.peers import client_network
 from apps.knowledge.api import router as knowledge_router
 from apps.tenants.selectors import organization_settings
 from apps.usage.services import rate_check
@@ -55,12 +58,29 @@ class SessionAuth:
     def __call__(self, request: HttpRequest) -> Principal | None:
         if not request.user.is_authenticated:
             return None
-        if request.method not in {"GET", "HEAD", "OPTIONS"}:
-            refused = CsrfViewMiddleware(lambda _: HttpResponse()).process_view(request, _unused, (), {})
-            if refused is not None:
-                raise Forbidden("The CSRF token is missing or wrong.", code="csrf_failed")
+        if request.method not in {"GET", "HEAD", "OPTIONS"} and not _has_csrf_token(request):
+            raise Forbidden("The CSRF token is missing or wrong.", code="csrf_failed")
         wanted = request.session.get(ACTIVE_ORGANIZATION)
         return _admit(request, access_principal_by_user(request.user, wanted))
+
+
+class InvitedAuth:
+    """Anybody, at a bounded rate for each network address: what is asked for is in the body's token.
+
+    A session is used with the CSRF token only. `request.own_page` says whether the caller has it.
+    """
+
+    def __call__(self, request: HttpRequest) -> bool:
+        request.own_page = _has_csrf_token(request)  # type: ignore[attr-defined]
+        if request.user.is_authenticated and not request.own_page:  # type: ignore[attr-defined]
+            raise Forbidden("The CSRF token is missing or wrong.", code="csrf_failed")
+        limit = settings.INVITATION_TRIES_PER_MINUTE
+        rate_check(scope="public", key=f"invitations:{client_network(request)}", limit=limit, window_s=60)
+        return True
+
+
+def _has_csrf_token(request: HttpRequest) -> bool:
+    return CsrfViewMiddleware(lambda _: HttpResponse()).process_view(request, _unused, (), {}) is None
 
 
 def _unused(request: HttpRequest) -> HttpResponse:
@@ -83,6 +103,8 @@ api = NinjaAPI(
     renderer=Renderer(),
     parser=TextParser(),
 )
+# Before the other: "accept" is not the id of an invitation.
+api.add_router("/accounts/invitations", invitations_router, auth=InvitedAuth())
 api.add_router("/accounts", accounts_router)
 api.add_router("/knowledge", knowledge_router)
 # Before the other: "search" is not the id of a conversation.

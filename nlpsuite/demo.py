@@ -18,7 +18,7 @@ from django.db import transaction
 
 from apps.accounts.services import api_key_create, member_create, operator_set
 from apps.conversations.services import inbox_create
-from apps.core.errors import NotFound, Unavailable
+from apps.core.errors import Conflict, NotFound, Unavailable
 from apps.inference.services import default_model, engine_ready
 from apps.knowledge.selectors import source_get, sources_list
 from apps.knowledge.services import source_create_from_files, source_create_from_text
@@ -54,7 +54,7 @@ def demo_seed(*, say: Callable[[str], Any]) -> None:
         if "operator" not in body:
             # Once: where the right was taken away since, it stays away.
             body["operator"] = body["owner"]["email"]
-            with suppress(NotFound):
+            with suppress(NotFound, Conflict):
                 operator_set(email=body["operator"])
         if body.get("seeding"):
             _wait_models(say)

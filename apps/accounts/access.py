@@ -9,7 +9,8 @@ from datetime import timedelta
 from django.db.models import Q
 from django.http import HttpRequest
 
-from apps.accounts.models import ApiKey, Credential, Membership, User
+from apps.accounts.errors import invitation_invalid
+from apps.accounts.models import ApiKey, Credential, Invitation, Membership, User
 from apps.accounts.types import ROLE_SCOPES, Principal
 from apps.core.clock import now
 from apps.core.errors import NotFound, Unauthenticated
@@ -77,3 +78,31 @@ def access_member(tenant_id: uuid.UUID, user_id: object) -> Membership:
     if row is None:
         raise NotFound("There is no such member.")
     return row
+
+
+def access_api_key(tenant_id: uuid.UUID, key_id: object) -> ApiKey:
+    """Return a key that is not revoked. Raises NotFound for missing and foreign alike."""
+    parsed = parse_id(key_id)
+    with tenant_scope(tenant_id):
+        key = ApiKey.objects.filter(id=parsed, revoked_at=None).first() if parsed else None
+    if key is None:
+        raise NotFound("There is no such key.")
+    return key
+
+
+def access_invitation(invitation_id: object, *, lock: bool = False) -> Invitation:
+    """Return an unanswered invitation of the open scope, expired or not. Raises NotFound."""
+    parsed = parse_id(invitation_id)
+    rows = Invitation.objects.select_for_update() if lock else Invitation.objects.all()
+    row = rows.filter(id=parsed, accepted_at=None, revoked_at=None).first() if parsed else None
+    if row is None:
+        raise NotFound("There is no such invitation.")
+    return row
+
+
+def access_invitation_by_token(token: str) -> tuple[uuid.UUID, uuid.UUID]:
+    """Return (tenant id, invitation id) of a living token. Raises NotFound "invitation_invalid"."""
+    found = access_credential(token, kind="invite")
+    if found is None:
+        raise invitation_invalid()
+    return found

@@ -8,12 +8,17 @@ from django.http import HttpRequest
 from ninja import Body, Router, Schema
 from pydantic import Field
 
-from apps.accounts.access import principal_of
-from apps.accounts.selectors import api_keys_list, members_list
-from apps.accounts.services import api_key_create, api_key_revoke, member_invite, member_remove
-from apps.accounts.types import ROLE_SCOPES, SCOPES
-from apps.core.errors import NotFound
-from apps.core.ids import parse_id
+from apps.accounts.access import access_api_key, access_member, principal_of
+from apps.accounts.selectors import api_keys_list, invitation_get, invitations_list, members_list
+from apps.accounts.services import (
+    api_key_create,
+    api_key_revoke,
+    invitation_create,
+    invitation_resend,
+    invitation_revoke,
+    member_remove,
+)
+from apps.accounts.types import SCOPES, InvitationSent
 from apps.tenants.selectors import organization_get, organization_settings
 from apps.tenants.services import organization_settings_update
 from apps.tenants.types import SETTINGS
@@ -21,11 +26,12 @@ from apps.tenants.types import SETTINGS
 router = Router(tags=["accounts"])
 
 
-class MemberIn(Schema):
+class MemberIn(Schema, extra="forbid"):
+    """A password is nobody's to choose but the person's own: the field, like any other unknown one, is refused."""
+
     email: str = Field(max_length=254)
     name: str = Field("", max_length=120)
     role: Literal["owner", "admin", "agent", "analyst"]
-    password: str | None = Field(None, max_length=200)
 
 
 class ApiKeyIn(Schema):
@@ -61,25 +67,63 @@ def members(request: HttpRequest) -> dict[str, Any]:
 
 
 @router.post("/members", response={201: dict})
-def member_add(request: HttpRequest, body: MemberIn) -> tuple[int, dict[str, Any]]:
-    """Add a member. Without a password one is made and is in this answer only; somebody who has an account here keeps
-    theirs. Idempotency-Key is not honoured: the stored answer would hold the password."""
+def member_invite(request: HttpRequest, body: MemberIn) -> tuple[int, dict[str, Any]]:
+    """Invite somebody. The link goes to the address by e-mail; where no mail server is set, `link` is in this answer only,
+    to be handed on. The answer is the same whether or not the address has an account.
+
+    Idempotency-Key is not honoured: the stored answer would hold the link.
+    """
     principal = principal_of(request)
     principal.require("accounts:write")
-    for scope in sorted(ROLE_SCOPES[body.role]):
-        # Nobody gives what they do not have: a key for accounts alone makes no owner.
-        principal.require(scope)
-    user, password = member_invite(tenant_id=principal.tenant_id, actor=principal.actor, **body.dict())
-    shown = {"id": str(user.id), "name": user.name, "email": user.email, "role": body.role}
-    return 201, {**shown, "password": password}
+    principal.require_role(body.role)
+    sent = invitation_create(tenant_id=principal.tenant_id, actor=principal.actor, **body.dict())
+    return 201, _sent(sent)
+
+
+def _sent(sent: InvitationSent) -> dict[str, Any]:
+    shown = {"id": str(sent.id), "status": "invited"}
+    return {**shown, "link": sent.link} if sent.link else shown
 
 
 @router.delete("/members/{user_id}", response={204: None})
 def member_drop(request: HttpRequest, user_id: str) -> tuple[int, None]:
-    """Remove a member from the organisation; open sockets end within half a minute."""
+    """Remove a member whose role is not above one's own; open sockets end within half a minute, and so do the
+    invitations that the member made."""
     principal = principal_of(request)
     principal.require("accounts:write")
+    principal.require_role(access_member(principal.tenant_id, user_id).role)
     member_remove(tenant_id=principal.tenant_id, user_id=user_id, actor=principal.actor)
+    return 204, None
+
+
+@router.get("/invitations")
+def invitations(request: HttpRequest) -> dict[str, Any]:
+    """The organisation's unanswered invitations, without their links."""
+    principal = principal_of(request)
+    principal.require("accounts:read")
+    rows = invitations_list(tenant_id=principal.tenant_id)
+    return {"items": [row.as_dict() for row in rows], "next_cursor": None}
+
+
+@router.post("/invitations/{invitation_id}/resend")
+def invitation_again(request: HttpRequest, invitation_id: str) -> dict[str, Any]:
+    """Send a new link, also of an invitation that has expired; the old link is dead. As for a first one, `link` is in
+    this answer only where no mail server is set."""
+    principal = principal_of(request)
+    principal.require("accounts:write")
+    found = invitation_get(tenant_id=principal.tenant_id, invitation_id=invitation_id)
+    principal.require_role(found.role)
+    return _sent(invitation_resend(tenant_id=principal.tenant_id, invitation_id=invitation_id, actor=principal.actor))
+
+
+@router.delete("/invitations/{invitation_id}", response={204: None})
+def invitation_drop(request: HttpRequest, invitation_id: str) -> tuple[int, None]:
+    """Withdraw an invitation; its link is dead at once."""
+    principal = principal_of(request)
+    principal.require("accounts:write")
+    found = invitation_get(tenant_id=principal.tenant_id, invitation_id=invitation_id)
+    principal.require_role(found.role)
+    invitation_revoke(tenant_id=principal.tenant_id, invitation_id=invitation_id, actor=principal.actor)
     return 204, None
 
 
@@ -140,11 +184,11 @@ def api_key_add(request: HttpRequest, body: ApiKeyIn) -> tuple[int, dict[str, An
 
 @router.delete("/api-keys/{key_id}", response={204: None})
 def api_key_remove(request: HttpRequest, key_id: str) -> tuple[int, None]:
-    """Revoke a key at once."""
+    """Revoke a key at once, with the invitations that were made with it. It may have no scope that the caller lacks."""
     principal = principal_of(request)
     principal.require("accounts:write")
-    parsed = parse_id(key_id)
-    if parsed is None:
-        raise NotFound("There is no such key.")
-    api_key_revoke(tenant_id=principal.tenant_id, key_id=parsed, actor=principal.actor)
+    key = access_api_key(principal.tenant_id, key_id)
+    for scope in key.scopes:
+        principal.require(scope)
+    api_key_revoke(tenant_id=principal.tenant_id, key_id=key.id, actor=principal.actor)
     return 204, None

@@ -1,4 +1,4 @@
-"""Staff users, their membership in organisations, API keys, and the narrow table that credentials are looked up in.
+"""Staff users, memberships, invitations, API keys, and the narrow table that credentials are looked up in.
 
 User, Membership and Credential are read before a tenant is known; the latter two hold only ids, digests, times and states.
 """
@@ -13,6 +13,7 @@ from django.db import models
 
 from apps.accounts.types import ROLES
 from apps.core.bases import TenantModel, UuidModel
+from apps.core.clock import now
 
 
 class UserManager(BaseUserManager["User"]):
@@ -25,6 +26,8 @@ class UserManager(BaseUserManager["User"]):
         return user
 
     def create_superuser(self, email: str, password: str | None = None, **extra: Any) -> User:
+        # Only the operator's own command makes one.
+        extra.setdefault("email_verified_at", now())
         return self.create_user(email, password, is_staff=True, is_superuser=True, **extra)
 
 
@@ -36,6 +39,9 @@ class User(UuidModel, AbstractUser):
     last_name = None  # type: ignore[assignment]
     email = models.EmailField(unique=True)
     name = models.CharField(max_length=120, blank=True)
+    # When the address was shown to be this person's: by a link that was mailed to it, or by the operator's word. Until
+    # then somebody else may know the password, and the account joins no further organisation.
+    email_verified_at = models.DateTimeField(null=True, blank=True)
 
     USERNAME_FIELD = "email"
     REQUIRED_FIELDS: ClassVar[list[str]] = []
@@ -63,6 +69,36 @@ class Membership(UuidModel):
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["tenant_id", "user"], name="membership_once")]
+
+
+class Invitation(TenantModel):
+    """A role that waits for the person of an address. Its token is a Credential of the kind "invite"; one lives at most.
+
+    `by_mail` says how the living token left: in a message to the address (who holds it proves the address), or as a link
+    that the inviter was shown (which proves nothing).
+    """
+
+    email = models.EmailField()
+    name = models.CharField(max_length=120, blank=True)
+    role = models.CharField(max_length=10, choices=[(role, role) for role in ROLES])
+    invited_by = models.CharField(max_length=80, blank=True)
+    by_mail = models.BooleanField(default=False)
+    mails = models.PositiveSmallIntegerField(default=0)
+    mailed_at = models.DateTimeField(null=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+    expires_at = models.DateTimeField()
+    accepted_at = models.DateTimeField(null=True)
+    revoked_at = models.DateTimeField(null=True)
+
+    class Meta(TenantModel.Meta):
+        constraints = [
+            models.UniqueConstraint(
+                fields=["tenant_id", "email"],
+                condition=models.Q(accepted_at=None, revoked_at=None),
+                name="invitation_open_once",
+            )
+        ]
+        indexes = [models.Index(fields=["tenant_id", "mailed_at"], name="invitation_mailed")]
 
 
 class ApiKey(TenantModel):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import uuid
 from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
 
 from apps.core.errors import Forbidden
 
@@ -46,6 +48,20 @@ ROLE_SCOPES: dict[str, frozenset[str]] = {
         }
     ),
 }
+# Nobody grants, removes or hands on a role of a higher rank than their own. Agents and analysts are of one rank: each
+# may something that the other may not, and neither may change members.
+ROLE_RANKS = {"owner": 3, "admin": 2, "agent": 1, "analyst": 1}
+# Owners and admins have the same scopes, so a key's scopes cannot tell them apart: a key never speaks as an owner.
+_KEY_ROLES = ("admin", "agent", "analyst")
+# As many as members_list returns: a member that no list shows could not be removed.
+MEMBERS_MAX = 500
+# As many as invitations_list returns.
+INVITATIONS_LISTED_MAX = 500
+
+
+def role_rank(role: str) -> int:
+    """Return the rank of a role; a higher number may do more, 0 is no role."""
+    return ROLE_RANKS.get(role, 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +85,26 @@ class Principal:
         if scope not in self.scopes:
             raise Forbidden(f"This needs the scope {scope}.", code="scope_missing", details={"scope": scope})
 
+    @property
+    def rank(self) -> int:
+        """The rank of the member's role; of an API key that of the highest role, below owner, whose scopes it has."""
+        if self.kind == "user":
+            return role_rank(self.role)
+        return max((role_rank(role) for role in _KEY_ROLES if ROLE_SCOPES[role] <= self.scopes), default=0)
+
+    def require_role(self, role: str) -> None:
+        """Raise Forbidden unless the caller may give this role to somebody, or take it away: it has every scope of the
+        role ("scope_missing") and is of its rank at least ("rank_too_low")."""
+        for scope in sorted(ROLE_SCOPES[role]):
+            self.require(scope)
+        if self.rank < role_rank(role):
+            raise Forbidden(
+                f"This is above your own role: only an owner's own session decides about owners, and nobody about a role"
+                f" above theirs ({role}).",
+                code="rank_too_low",
+                details={"role": role},
+            )
+
 
 @dataclass(frozen=True, slots=True)
 class MemberInfo:
@@ -76,3 +112,73 @@ class MemberInfo:
     name: str
     email: str
     role: str
+
+
+@dataclass(frozen=True, slots=True)
+class InvitationInfo:
+    """An invitation as its organisation sees it. `status` is "pending" or "expired"."""
+
+    id: uuid.UUID
+    email: str
+    name: str
+    role: str
+    status: str
+    sent_by_mail: bool
+    created_at: datetime
+    expires_at: datetime
+
+    def as_dict(self) -> dict[str, Any]:
+        """The form that the API shows."""
+        return {
+            "id": str(self.id),
+            "email": self.email,
+            "name": self.name,
+            "role": self.role,
+            "status": self.status,
+            "sent_by_mail": self.sent_by_mail,
+            "created_at": self.created_at,
+            "expires_at": self.expires_at,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class InvitationSent:
+    """A new token is on its way: by e-mail, or in `link`, which is kept nowhere."""
+
+    id: uuid.UUID
+    link: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class InvitationPreview:
+    """What the holder of a token may know before accepting.
+
+    `state` is "new" (the address has no account), "sign_in" (it has one, and nobody is signed in), "wrong_account"
+    (somebody else is), "unproven" (its account must first show that the address is its own) or "ready".
+    """
+
+    organization: str
+    email: str
+    name: str
+    role: str
+    state: str
+
+
+@dataclass(frozen=True, slots=True)
+class InvitationAccepted:
+    """Who joined what. `made` says that the account is new."""
+
+    user_id: uuid.UUID
+    tenant_id: uuid.UUID
+    organization: str
+    role: str
+    made: bool
+
+
+@dataclass(frozen=True, slots=True)
+class AccountVerified:
+    """What proving an address did. `password` is a new one, or None where the old one stays."""
+
+    email: str
+    changed: bool
+    password: str | None

@@ -11,6 +11,7 @@ from nlpsuite.settings.parts.database import *
 from nlpsuite.settings.parts.edge import *
 from nlpsuite.settings.parts.inference import *
 from nlpsuite.settings.parts.integrations import *
+from nlpsuite.settings.parts.invitations import *
 from nlpsuite.settings.parts.knowledge import *
 from nlpsuite.settings.parts.logs import *
 from nlpsuite.settings.parts.metrics import *

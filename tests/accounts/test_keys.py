@@ -87,8 +87,10 @@ def test_a_credential_has_a_kind_and_an_end(tenant: Any) -> None:
     [
         ({"email": "x", "role": "agent"}, 422, "email_invalid"),
         ({"email": "n@acme.example", "role": "king"}, 422, "invalid"),
-        ({"email": "n@acme.example", "role": "agent", "password": "short"}, 422, "password_weak"),
-        ({"email": "n@acme.example", "role": "agent", "password": "1234567890123"}, 422, "password_weak"),
+        ({"email": "n@acme.example", "role": "agent", "password": "a long password"}, 422, "invalid"),
+        ({"email": "n@acme.example\x00", "role": "agent"}, 422, "email_invalid"),
+        ({"email": "n@acme.example", "role": "agent", "name": "x\x00"}, 422, "value_invalid"),
+        ({"email": "n@acme.example", "role": "agent", "name": "x" * 121}, 422, "invalid"),
         ({"email": "OWNER@acme.example", "role": "agent"}, 409, "member_exists"),
     ],
 )
@@ -96,13 +98,6 @@ def test_a_bad_member_is_refused_with_its_code(
     api: ApiClient, member: Any, body: dict[str, str], status: int, code: str
 ) -> None:
     assert _code(api.post("/accounts/members", body)) == (status, code)
-
-
-def test_a_removed_member_is_out(api: ApiClient, tenant: Any, member: Any) -> None:
-    made = api.post("/accounts/members", {"email": "n@acme.example", "role": "owner"}).json()
-    assert api.delete(f"/accounts/members/{made['id']}").status_code == 204
-    with pytest.raises(Unauthenticated):
-        access_principal_by_user(User.objects.get(id=made["id"]))
 
 
 def test_a_narrow_key_makes_no_member_with_more_rights(tenant: Any) -> None:

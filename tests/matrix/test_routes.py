@@ -22,7 +22,7 @@ from tests.matrix.world import SUBJECT, World, world_create
 
 # Path parameters and how a test finds an object for them: the key in World.ids.
 KNOWN_IDS = {"conversation_id", "source_id", "key_id", "message_id", "inbox_id", "user_id", "batch_id"}
-KNOWN_IDS |= {"entry_id", "unit_id", "document_id", "classifier_id"}
+KNOWN_IDS |= {"entry_id", "unit_id", "document_id", "classifier_id", "invitation_id"}
 # References that a body or a query may hold, and references that are the caller's own invention.
 BODY_REFERENCES = {("POST /conversations", "inbox"), ("PATCH /conversations/{conversation_id}", "assignee_id")}
 QUERY_REFERENCES = {("GET /conversations", "assignee")}
@@ -33,6 +33,8 @@ INVENTED_THERE = {("POST /jobs", "id")}
 # Lists that are the same for everybody.
 WITHOUT_TEXT = {"GET /accounts/settings", "GET /nlp", "GET /analysis/translation/languages"}
 OPEN_TO_ALL_SCOPES = {"GET /accounts/me"}
+# Without a key: what is asked for is in the body's token (tests/accounts/test_invitations.py).
+PUBLIC = {"POST /accounts/invitations/preview", "POST /accounts/invitations/accept"}
 MALFORMED = ["x", "%00", "0", "..%2F..", "00000000-0000-0000-0000-00000000000g", "é" * 300, "null", "-1"]
 NO_CREDENTIALS: list[dict[str, str]] = [
     {},
@@ -215,7 +217,11 @@ def _newest(client: ApiClient) -> str:
 
 
 # -- who calls, and may they -----------------------------------------------------------------------------------------
-@pytest.mark.parametrize("operation", OPERATIONS, ids=str)
+def test_the_public_routes_are_a_fixed_list() -> None:
+    assert {str(o) for o in OPERATIONS if "security" not in o.spec} == PUBLIC
+
+
+@pytest.mark.parametrize("operation", [o for o in OPERATIONS if str(o) not in PUBLIC], ids=str)
 def test_without_a_valid_key_the_answer_is_401_in_the_one_shape(operation: Operation, a: World) -> None:
     path = f"/api/v1{operation.fill(a.ids)}"
     found = [
@@ -248,7 +254,7 @@ def _needed_scope(operation: Operation, world: World) -> str:
     return refused.json()["error"]["details"]["scope"]
 
 
-SCOPED = [operation for operation in OPERATIONS if str(operation) not in OPEN_TO_ALL_SCOPES]
+SCOPED = [operation for operation in OPERATIONS if str(operation) not in OPEN_TO_ALL_SCOPES | PUBLIC]
 
 
 @pytest.mark.parametrize("operation", SCOPED, ids=str)

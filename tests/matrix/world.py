@@ -9,7 +9,7 @@ from typing import Any
 
 from django.core.files.uploadedfile import SimpleUploadedFile
 
-from apps.accounts.services import api_key_create, member_create
+from apps.accounts.services import api_key_create, invitation_create, member_create
 from apps.analysis.batches.types import InputRow
 from apps.analysis.models import Batch, MessageVector
 from apps.analysis.services.batches import batch_create_from_items
@@ -77,7 +77,18 @@ def world_create(name: str) -> World:
         suggested_questions=[canary],
     )
     world = World(tenant_id, canary, secret, owner, inbox)
-    world.ids |= {"key_id": str(key.id), "user_id": str(owner.id)}
+    agent = member_create(
+        tenant_id=tenant_id,
+        email=f"{canary}-agent@{name.lower()}.example",
+        name=f"{canary} agent",
+        role="agent",
+        password=None,
+    )
+    # A key removes agents, never an owner.
+    world.ids |= {"key_id": str(key.id), "user_id": str(agent.id)}
+    email, person = f"{canary}-invited@{name.lower()}.example", f"{canary} invited"
+    invited = invitation_create(tenant_id=tenant_id, email=email, name=person, role="agent", actor="test")
+    world.ids["invitation_id"] = str(invited.id)
     _classifier(world)
     _conversation(world)
     _knowledge(world)

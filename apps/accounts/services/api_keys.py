@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from apps.accounts.models import ApiKey, Credential
 from apps.accounts.services.credentials import credential_create
+from apps.accounts.services.invitations import invitations_withdraw
 from apps.accounts.types import SCOPES
 from apps.core.clock import now
 from apps.core.errors import Invalid, NotFound
@@ -31,9 +32,10 @@ def api_key_create(
 
 
 def api_key_revoke(*, tenant_id: uuid.UUID, key_id: uuid.UUID, actor: str) -> None:
-    """End a key at once. Raises NotFound."""
+    """End a key at once, and the invitations that were made with it. Raises NotFound."""
     with tenant_scope(tenant_id):
         if not ApiKey.objects.filter(id=key_id, revoked_at=None).update(revoked_at=now()):
             raise NotFound("There is no such key.")
         Credential.objects.filter(object_id=key_id, tenant_id=tenant_id, kind="api_key").update(revoked_at=now())
         audit_record(action="api_key.revoked", actor=actor, target=str(key_id))
+        invitations_withdraw(invited_by=f"api_key:{key_id}", actor=actor)

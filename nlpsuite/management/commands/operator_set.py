@@ -8,7 +8,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 
 from apps.accounts.services import operator_set
-from apps.core.errors import NotFound
+from apps.core.errors import AppError
 
 
 class Command(BaseCommand):
@@ -21,7 +21,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         try:
             operator_set(email=options["email"], operator=not options["revoke"])
-        except NotFound as error:
+        except AppError as error:
             raise CommandError(str(error)) from None
         state = "not an operator any more" if options["revoke"] else "an operator"
         self.stdout.write(f"{options['email']} is {state}.")

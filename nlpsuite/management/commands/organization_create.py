@@ -10,6 +10,7 @@ from typing import Any
 from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
 from django.core.management.base import BaseCommand, CommandError
+from django.db import transaction
 
 from apps.accounts.services import api_key_create, member_create
 from apps.conversations.services import inbox_create
@@ -21,7 +22,7 @@ from nlpsuite.settings import env
 class Command(BaseCommand):
     help = (
         "Create an organisation, its owner, an inbox with a widget token and an API key. "
-        "The password is asked for, or taken from OWNER_PASSWORD."
+        "The password is asked for, or taken from OWNER_PASSWORD; an account that exists keeps its own."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -33,19 +34,21 @@ class Command(BaseCommand):
         password = env.env_str("OWNER_PASSWORD") or getpass.getpass("Password of the owner: ")
         try:
             validate_password(password)
-            organization = organization_create(name=options["name"], actor="system:command")
-            member_create(
-                tenant_id=organization.id,
-                email=options["owner_email"],
-                name="Owner",
-                role="owner",
-                password=password,
-                actor="system:command",
-            )
-            inbox = inbox_create(
-                tenant_id=organization.id, name="Website", allowed_origins=options["origin"], actor="system:command"
-            )
-            _, secret = api_key_create(tenant_id=organization.id, name="first", actor="system:command")
+            # All or nothing: an address that is refused leaves no organisation without an owner.
+            with transaction.atomic():
+                organization = organization_create(name=options["name"], actor="system:command")
+                member_create(
+                    tenant_id=organization.id,
+                    email=options["owner_email"],
+                    name="Owner",
+                    role="owner",
+                    password=password,
+                    actor="system:command",
+                )
+                inbox = inbox_create(
+                    tenant_id=organization.id, name="Website", allowed_origins=options["origin"], actor="system:command"
+                )
+                _, secret = api_key_create(tenant_id=organization.id, name="first", actor="system:command")
         except ValidationError as error:
             raise CommandError(" ".join(error.messages)) from None
         except AppError as error:

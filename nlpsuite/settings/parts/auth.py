@@ -1,4 +1,5 @@
-"""Sign-in by django-allauth: e-mail and password, no open sign-up (owners invite members)."""
+"""Sign-in by django-allauth: e-mail and password, no open sign-up (owners invite members). apps/accounts/urls.py lists
+which of its pages are open."""
 
 from __future__ import annotations
 
@@ -23,12 +24,19 @@ ACCOUNT_LOGIN_METHODS = {"email"}
 ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*", "password2*"]
 ACCOUNT_EMAIL_VERIFICATION = "none"
 ACCOUNT_ADAPTER = "apps.accounts.adapter.AccountAdapter"
+ACCOUNT_FORMS = {"reset_password": "apps.accounts.forms.AddressResetForm"}
 ACCOUNT_RATE_LIMITS = {"login_failed": "10/m/ip,20/h/key"}
+# A message to an address without an account would tell strangers of the installation, and be free mail to anybody.
+ACCOUNT_EMAIL_UNKNOWN_ACCOUNTS = False
+# Without a mail server nothing is sent, and nothing printed: a link to a new password does not belong in a log.
+EMAIL_CONFIGURED = bool(env.env_str("EMAIL_HOST"))
 EMAIL_BACKEND = (
     "django.core.mail.backends.smtp.EmailBackend"
-    if env.env_str("EMAIL_HOST")
-    else "django.core.mail.backends.console.EmailBackend"
+    if EMAIL_CONFIGURED
+    else "django.core.mail.backends.dummy.EmailBackend"
 )
+# Seconds for each step of talking to the mail server: a request waits for it.
+EMAIL_TIMEOUT_S = EMAIL_TIMEOUT = env.env_int("EMAIL_TIMEOUT_S", 10)
 EMAIL_HOST = env.env_str("EMAIL_HOST", "localhost")
 EMAIL_PORT = env.env_int("EMAIL_PORT", 25)
 EMAIL_HOST_USER = env.env_str("EMAIL_HOST_USER")
