@@ -182,3 +182,19 @@ class AccountVerified:
     email: str
     changed: bool
     password: str | None
+
+
+@dataclass(frozen=True)
+class GuessLimits:
+    """How often one kind of secret may be tried.
+
+    `free` tries in a row cost nothing; each further one of the same address and account doubles the wait, from
+    `first_wait_s` to `longest_wait_s`, until an hour has passed without one. `per_account` of all unknown devices and
+    `per_address` of all accounts may be tried in an hour; 0 means that there is no such bound.
+    """
+
+    free: int
+    first_wait_s: int
+    longest_wait_s: int
+    per_account: int
+    per_address: int
