@@ -52,14 +52,21 @@ class ChatBackend(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """An item ready for a batch: `size` is its length in tokens (or what stands for it), `payload` the backend's own."""
+    """An item ready for a batch: `size` is its length in tokens (or what stands for it), `payload` the backend's own.
+
+    An item that is long has `parts`, which are computed one by one, in any batches; `join` makes the item's value of
+    theirs. Then its own payload is not computed.
+    """
 
     size: int
     payload: Any
     truncated: bool = False
+    parts: tuple[Prepared, ...] = ()
+    join: Callable[[Sequence[Any]], Any] | None = None
 
 
-# Called again and again in the middle of a batch; returns when the batch may go on.
+# Called again and again in the middle of a batch: returns when the batch may go on, or raises DeadlineExceeded when nobody
+# waits for it any more.
 GiveWay = Callable[[], None]
 
 
@@ -68,7 +75,10 @@ def stay() -> None:
 
 
 class BatchBackend(Protocol):
-    """Serves one model that maps items to values (see `BatchItem`). `run` is called from one thread at a time."""
+    """Serves one model that maps items to values (see `BatchItem`). `run` is called from one thread at a time.
+
+    One that has `batch_tokens` gets no more tokens at a time: others wait for all of them.
+    """
 
     labels: tuple[str, ...]
 

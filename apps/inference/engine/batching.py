@@ -9,16 +9,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from apps.inference.engine.base import BatchBackend, GiveWay, Prepared, stay
-from apps.inference.engine.errors import DeadlineExceeded, EngineError, ModelUnavailable
+from apps.inference.engine.base import BatchBackend, GiveWay, Prepared
+from apps.inference.engine.errors import BatchLost, DeadlineExceeded, EngineError, ModelUnavailable
 from apps.inference.engine.metering import SIZE_BUCKETS, WAIT_BUCKETS_S, Histogram
 from apps.inference.engine.precedence import Precedence
 from apps.inference.engine.scheduler import CLASSES, FairQueue
 from apps.inference.engine.types import BatchItem, BatchResult, Priority
 
 _BATCH_ITEMS = 64
-# How many waiting items are sorted by length at a time: enough for even batches; all of them run before later ones.
+# What is sorted by length at a time: enough for even batches. All of it runs before what comes later, so it is no more than
+# two batches: whoever comes with one text beside an organisation with a thousand waits for those, not for the thousand.
 _SORT_WINDOW = 512
+_WINDOW_BATCHES = 2
 # Work that nobody watches comes in smaller batches, since others for the same model wait for all of it, and stands back
 # for those who wait for an answer; but no longer than this for each batch, so that it gets on beside people who never
 # stop asking. An eighth of the budget takes some 70 ms; a sixteenth halved the speed of translations.
@@ -30,25 +32,55 @@ _STUCK_S = 30.0
 
 
 class _Call:
-    """One caller's items, filled one by one."""
+    """One caller's items, filled part by part."""
 
-    def __init__(self, count: int, deadline: float) -> None:
-        self.values: list[Any] = [None] * count
-        self.left = count
+    def __init__(self, prepared: Sequence[Prepared], deadline: float) -> None:
+        self._prepared = prepared
+        self._found: list[list[Any]] = [[None] * max(1, len(one.parts)) for one in prepared]
+        self._left = sum(map(len, self._found))
         self.submitted = time.monotonic()
         self.deadline = deadline
         self.done = threading.Event()
         self.error: Exception | None = None
 
+    def items(self) -> list[_Item]:
+        """Return what is to be computed, shortest first: the batches of a call are even without waiting for others."""
+        made = [
+            _Item(self, row, place, part)
+            for row, one in enumerate(self._prepared)
+            for place, part in enumerate(one.parts or (one,))
+        ]
+        made.sort(key=lambda item: item.prepared.size)
+        return made
+
+    def put(self, item: _Item, value: Any) -> None:
+        """Take one result; the last one ends the call."""
+        self._found[item.row][item.place] = value
+        self._left -= 1
+        if not self._left:
+            self.done.set()
+
+    def values(self) -> tuple[Any, ...]:
+        """Return one value per item, when all are there."""
+        return tuple(
+            found[0] if one.join is None else one.join(found)
+            for one, found in zip(self._prepared, self._found, strict=True)
+        )
+
     def fail(self, error: Exception) -> None:
         self.error = error
         self.done.set()
+
+    def over(self, now: float) -> bool:
+        """Return whether nobody waits for what is left of it."""
+        return self.deadline <= now or self.error is not None
 
 
 @dataclass(slots=True, eq=False)
 class _Item:
     call: _Call
     row: int
+    place: int
     prepared: Prepared
 
 
@@ -59,7 +91,7 @@ class BatchRunner:
         self, name: str, backend: BatchBackend, *, budget_tokens: int, max_queued: int, precedence: Precedence
     ) -> None:
         self.name, self.backend = name, backend
-        self._budget = budget_tokens
+        self._budget = min(budget_tokens, getattr(backend, "batch_tokens", budget_tokens))
         self._precedence = precedence
         self._condition = threading.Condition()
         self._queue: FairQueue[_Item] = FairQueue(max_queued)
@@ -69,6 +101,7 @@ class BatchRunner:
         self._wait_s, self._batch = Histogram(WAIT_BUCKETS_S), Histogram(SIZE_BUCKETS)
         self._stopping = False
         self._computing_since = self._stands_back_until = 0.0
+        self._computing_for: Priority | None = None
         self._thread: threading.Thread | None = None
 
     def load(self) -> None:
@@ -89,8 +122,8 @@ class BatchRunner:
 
     def _run_call(self, items: Sequence[BatchItem], priority: Priority, tenant: str, deadline_s: float) -> BatchResult:
         prepared = self.backend.prepare(items)
-        call = _Call(len(items), time.monotonic() + deadline_s)
-        queued = [_Item(call, row, one) for row, one in enumerate(prepared)]
+        call = _Call(prepared, time.monotonic() + deadline_s)
+        queued = call.items()
         with self._condition:
             if self._stopping or self._thread is None:
                 raise ModelUnavailable(f"{self.name} is not running")
@@ -100,13 +133,13 @@ class BatchRunner:
                 self._refused += 1
                 raise
             self._condition.notify()
-        if not call.done.wait(deadline_s):
-            # What still waits is dropped when its turn comes.
+        if not call.done.wait(max(0.0, call.deadline - time.monotonic())):
+            # What still waits is dropped when its turn comes; what is computed ends where the backend next looks.
             raise DeadlineExceeded("the items were not computed before the deadline")
         if call.error is not None:
             raise call.error
         truncated = tuple(row for row, one in enumerate(prepared) if one.truncated)
-        return BatchResult(tuple(call.values), truncated, sum(one.size for one in prepared))
+        return BatchResult(call.values(), truncated, sum(one.size for one in prepared))
 
     def health(self) -> bool:
         """Return whether the thread is alive and not stuck in one batch."""
@@ -129,7 +162,7 @@ class BatchRunner:
             waiting = {name: self._queue.depth(name) + sum(map(len, self._ready[name])) for name in CLASSES}
             return {
                 "queued": waiting,
-                "running": dict.fromkeys(CLASSES, 0) | {"live": int(bool(self._computing_since))},
+                "running": {name: int(name == self._computing_for) for name in CLASSES},
                 "items": self._items,
                 "tokens": self._tokens,
                 "batches": self._batches,
@@ -144,7 +177,7 @@ class BatchRunner:
     def _run(self) -> None:
         while True:
             with self._condition:
-                self._computing_since = 0.0
+                self._computing_since, self._computing_for = 0.0, None
                 while not len(self._queue) and not self._in_ready and not self._stopping:
                     self._condition.wait()
                 self._stands_back_until = time.monotonic() + _STAND_BACK_S
@@ -152,11 +185,12 @@ class BatchRunner:
                 if self._stopping:
                     self._fail_waiting()
                     return
-                watched = self._most_urgent() != CLASSES[-1]
-                batch = self._take()
-                self._computing_since = time.monotonic()
+                name = self._most_urgent()
+                batch = self._take(name)
+                if batch:
+                    self._computing_since, self._computing_for = time.monotonic(), name
             if batch:
-                self._compute(batch, stay if watched else self._give_way)
+                self._compute(batch, self._check_of(batch, stands_back=name == CLASSES[-1]))
 
     def _fail_waiting(self) -> None:
         ready = [item for batches in self._ready.values() for batch in batches for item in batch]
@@ -180,32 +214,72 @@ class BatchRunner:
             # A look costs microseconds, and being told would need every model to know every other.
             self._condition.wait(_LOOK_S)
 
-    def _give_way(self) -> None:
-        if self._precedence.taken:
-            with self._condition:
-                self._stand_back()
+    def _check_of(self, batch: Sequence[_Item], *, stands_back: bool) -> GiveWay:
+        """Return what the backend calls in the middle of `batch`: it ends a batch that nobody waits for any more."""
+        calls = {item.call for item in batch}
 
-    def _take(self) -> list[_Item]:
-        """Take the next batch of the most urgent class. Called under the lock."""
-        name = self._most_urgent()
+        def check() -> None:
+            now = time.monotonic()
+            if self._stopping:
+                raise ModelUnavailable(f"{self.name} is stopping")
+            if all(call.over(now) for call in calls):
+                raise DeadlineExceeded("the items were not computed before the deadline")
+            if stands_back and self._precedence.taken:
+                with self._condition:
+                    self._stand_back()
+
+        return check
+
+    def _take(self, name: Priority) -> list[_Item]:
+        """Take the next batch of a class that has one. Called under the lock."""
         if not self._ready[name]:
-            count = min(self._queue.depth(name), _SORT_WINDOW)
-            window = [self._queue.pop_class(name) for _ in range(count)]
+            window = self._window(name)
             budget = self._budget // _BACKGROUND_SHARE if name == CLASSES[-1] else self._budget
             self._ready[name].extend(_batches(window, budget))
-            self._in_ready += count
+            self._in_ready += len(window)
+        if not self._ready[name]:
+            return []
         batch = self._ready[name].popleft()
         self._in_ready -= len(batch)
         now = time.monotonic()
-        alive = [item for item in batch if item.call.deadline > now and item.call.error is None]
+        alive = [item for item in batch if not item.call.over(now)]
         self._expired += len(batch) - len(alive)
         for item in alive:
             self._wait_s.observe(now - item.call.submitted)
         return alive
 
+    def _window(self, name: Priority) -> list[_Item]:
+        """Take what is sorted together: organisations by turns, up to some batches. Called under the lock."""
+        window: list[_Item] = []
+        tokens = 0
+        while self._queue.depth(name) and len(window) < _SORT_WINDOW and tokens < _WINDOW_BATCHES * self._budget:
+            item = self._queue.pop_class(name)
+            if item.call.over(time.monotonic()):
+                self._expired += 1
+                continue
+            window.append(item)
+            tokens += item.prepared.size
+        return window
+
+    def _compute_again(self, batch: list[_Item], error: BatchLost) -> None:
+        """One of the items cost a process its life: each is tried alone, so that it takes no other one with it."""
+        if len(batch) > 1:
+            for item in batch:
+                if not item.call.over(time.monotonic()):
+                    self._computing_since = time.monotonic()
+                    self._compute([item], self._check_of([item], stands_back=False))
+            return
+        with self._condition:
+            self._failed += 1
+        late = DeadlineExceeded("the text took longer to compute than any may")
+        batch[0].call.fail(late if error.late else error)
+
     def _compute(self, batch: list[_Item], give_way: GiveWay) -> None:
         try:
             values = self.backend.run([item.prepared for item in batch], give_way)
+        except BatchLost as error:
+            self._compute_again(batch, error)
+            return
         except Exception as error:  # noqa: BLE001  (whatever it is, the callers must hear of it)
             failure = error if isinstance(error, EngineError) else ModelUnavailable(f"{self.name} failed: {error}")
             with self._condition:
@@ -219,10 +293,7 @@ class BatchRunner:
             self._tokens += sum(item.prepared.size for item in batch)
             self._batch.observe(len(batch))
         for item, value in zip(batch, values, strict=True):
-            item.call.values[item.row] = value
-            item.call.left -= 1
-            if not item.call.left:
-                item.call.done.set()
+            item.call.put(item, value)
 
 
 def _batches(items: list[_Item], budget_tokens: int) -> list[list[_Item]]:

@@ -31,6 +31,14 @@ class ModelUnavailable(EngineError):
     """The model is not loaded, has crashed, or is stopping."""
 
 
+class BatchLost(ModelUnavailable):
+    """The process that computed a batch died, or was killed since it took too long (`late`). One of the items may be why."""
+
+    def __init__(self, message: str, *, late: bool = False) -> None:
+        super().__init__(message)
+        self.late = late
+
+
 class WeightsMissing(ModelUnavailable):
     """The weights are not on this machine. The message says what to run."""
 

@@ -66,7 +66,7 @@ def default(tmp_path_factory: pytest.TempPathFactory) -> Any:
 
 
 def run(backend: BergamotTranslator, texts: Sequence[str], source: str = "en", target: str = "pt") -> list[str]:
-    return backend.run(backend.prepare([TranslateItem(text, source, target) for text in texts]))
+    return tiny.values_of(backend, [TranslateItem(text, source, target) for text in texts])
 
 
 def native(folder: str) -> NativeDirection:

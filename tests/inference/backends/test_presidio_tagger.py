@@ -26,7 +26,7 @@ def tagger(tmp_path_factory: pytest.TempPathFactory) -> PresidioTagger:
 
 
 def run(tagger: PresidioTagger, items: Sequence[str | tuple[str, str]]) -> list[tuple[Span, ...]]:
-    return tagger.run(tagger.prepare(items))
+    return tiny.values_of(tagger, items)
 
 
 @pytest.mark.parametrize("language", ["en", "pt", "und"])

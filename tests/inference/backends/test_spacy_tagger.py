@@ -30,7 +30,7 @@ def tagger(tmp_path_factory: pytest.TempPathFactory) -> SpacyTagger:
 
 
 def run(tagger: SpacyTagger, texts: Sequence[str]) -> list[tuple[Span, ...]]:
-    return tagger.run(tagger.prepare(texts))
+    return tiny.values_of(tagger, texts)
 
 
 def test_people_places_and_organisations_are_found(tagger: SpacyTagger) -> None:

@@ -227,6 +227,14 @@ def nllb(folder: Path) -> Path:
     return _saved(transformers.M2M100ForConditionalGeneration(config), folder)
 
 
+def values_of(backend: BatchBackend, items: Sequence[BatchItem]) -> list[Any]:
+    """Return one value per item, as the runner puts it together of the parts of long ones."""
+    found = []
+    for one in backend.prepare(items):
+        found.append(one.join(backend.run(one.parts)) if one.join is not None else backend.run([one])[0])
+    return found
+
+
 def times_given_way(backend: BatchBackend, items: Sequence[BatchItem]) -> int:
     """Return how often a batch of `items` gives way; the values must be those of a batch that does not."""
     prepared = backend.prepare(items)

@@ -13,6 +13,7 @@ from apps.inference.engine.backends.encoder_graph import Features, graphs_compil
 from apps.inference.engine.backends.torch_threads import TorchThreads
 from apps.inference.engine.base import GiveWay, Prepared, stay
 from apps.inference.engine.types import BatchItem, EngineConfig, FloatArray, ModelSpec
+from apps.inference.engine.windows import head_of, is_longer
 
 # Texts of several lengths, on which the compiled graph is compared with torch; the first two make padding.
 _PROBES = (("warm up", "warm up " * 5), ("a longer text, " * 9,), ("one", "", "three", "warm up " * 60))
@@ -30,7 +31,7 @@ class SentenceEmbedder:
         self._tokenizer: Any = None
         self._threads: TorchThreads | None = None
         self._rows_of: Callable[[Features], FloatArray] | None = None
-        self._pad_id = 0
+        self._pad_id = self._limit = 0
         self._type_ids = False
 
     def load(self) -> None:
@@ -56,14 +57,19 @@ class SentenceEmbedder:
         self._type_ids = "token_type_ids" in wrapped.model_input_names
         self._tokenizer = wrapped.backend_tokenizer
         self._tokenizer.no_padding()
-        self._tokenizer.enable_truncation(max_length=int(self._model.max_seq_length))
+        self._limit = int(self._model.max_seq_length)
+        self._tokenizer.enable_truncation(max_length=self._limit)
         self._rows_of = self._ready()
         self.run(self.prepare(["warm up", "warm up " * 60]))
 
     def prepare(self, items: Sequence[BatchItem]) -> list[Prepared]:
         """Tokenise; texts longer than the model's input are cut on the right and flagged."""
-        encodings = self._tokenizer.encode_batch([str(item) for item in items])
-        return [Prepared(len(encoding.ids), encoding.ids, bool(encoding.overflowing)) for encoding in encodings]
+        texts = [str(item) for item in items]
+        encodings = self._tokenizer.encode_batch([head_of(text, self._limit) for text in texts])
+        return [
+            Prepared(len(encoding.ids), encoding.ids, bool(encoding.overflowing) or is_longer(text, self._limit))
+            for encoding, text in zip(encodings, texts, strict=True)
+        ]
 
     def run(self, batch: Sequence[Prepared], give_way: GiveWay = stay, /) -> list[Any]:
         """Return one float32 (dim,) row per text."""

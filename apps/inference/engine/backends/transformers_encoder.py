@@ -34,6 +34,7 @@ from apps.inference.engine.backends.transformers_common import (
 from apps.inference.engine.base import GiveWay, Prepared, stay
 from apps.inference.engine.errors import EngineError, ModelUnavailable
 from apps.inference.engine.types import BatchItem, EngineConfig, FloatArray, ModelSpec, Span
+from apps.inference.engine.windows import head_of
 
 # Texts of several lengths and kinds, on which the error of the fast dtype is measured when the model is loaded.
 _PROBES = (
@@ -241,9 +242,10 @@ class TransformersClassifier(_Encoder):
 
     def prepare(self, items: Sequence[BatchItem]) -> list[Prepared]:
         """Tokenise; a pair that is too long loses tokens of its longer part."""
+        heads = [_head(item, self._limit) for item in items]
         return [
-            Prepared(len(encoding.ids), self._row(encoding), bool(encoding.overflowing))
-            for encoding in self._encode(items)
+            Prepared(len(encoding.ids), self._row(encoding), bool(encoding.overflowing) or head != item)
+            for encoding, head, item in zip(self._encode(heads), heads, items, strict=True)
         ]
 
     def run(self, batch: Sequence[Prepared], give_way: GiveWay = stay, /) -> list[Any]:
@@ -365,6 +367,15 @@ class TransformersTagger(_Encoder):
     def _continues(self, before: int, after: int) -> bool:
         last, name = self._names[before], self._names[after]
         return not name.startswith("B-") and _tag(last) == _tag(name)
+
+
+def _head(item: BatchItem, max_tokens: int) -> BatchItem:
+    """Return as much of an item as the model can read; what is no text is for the tokenizer to refuse."""
+    if isinstance(item, str):
+        return head_of(item, max_tokens)
+    if isinstance(item, tuple):
+        return head_of(item[0], max_tokens), head_of(item[1], max_tokens)
+    return item
 
 
 def _tag(name: str) -> str:
