@@ -6,4 +6,4 @@ class AccountsConfig(AppConfig):
     label = "accounts"
 
     def ready(self) -> None:
-        from apps.accounts import handlers  # noqa: F401
+        from apps.accounts import handlers, retention  # noqa: F401  jobs, and how long rows are kept

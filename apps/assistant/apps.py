@@ -6,4 +6,4 @@ class AssistantConfig(AppConfig):
     label = "assistant"
 
     def ready(self) -> None:
-        from apps.assistant import handlers  # noqa: F401  (registers event and job handlers)
+        from apps.assistant import handlers, retention  # noqa: F401  (registers event and job handlers, and how long rows are kept)

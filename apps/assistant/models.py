@@ -30,6 +30,8 @@ class Reply(TenantModel):
     reason = models.CharField(max_length=60, blank=True)
     error_code = models.CharField(max_length=60, blank=True)
     why = models.JSONField(default=dict)
+    # Name and revision; it stays when `why` is emptied.
+    model = models.CharField(max_length=160, blank=True, default="", db_default="")
     created_at = models.DateTimeField(auto_now_add=True)
     finished_at = models.DateTimeField(null=True)
 
@@ -45,5 +47,8 @@ class Reply(TenantModel):
         indexes = [
             models.Index(
                 fields=["tenant_id"], condition=models.Q(status__in=["queued", "running"]), name="reply_active"
-            )
+            ),
+            models.Index(fields=["tenant_id", "message_id"], name="reply_message"),
+            # For retention: what still has its `why`, oldest first.
+            models.Index(fields=["tenant_id", "finished_at"], condition=~models.Q(why={}), name="reply_why_kept"),
         ]

@@ -50,9 +50,12 @@ def reply_state(*, tenant_id: uuid.UUID, conversation_id: uuid.UUID, reply_id: u
 
 
 def reply_why(*, tenant_id: uuid.UUID, message_id: uuid.UUID) -> dict[str, Any]:
-    """Return why the bot said a message: decision, passages, checks, model, times. Raises NotFound."""
+    """Return why the bot said a message: decision, passages, checks, model, times; `kept` is False
+    for an old one, of which decision, reason and model remain. Raises NotFound."""
     with tenant_scope(tenant_id):
         row = Reply.objects.filter(message_id=message_id).first()
         if row is None:
             raise NotFound("The bot did not write this message.")
-        return {"id": str(row.id), "decision": row.decision, "reason": row.reason, **row.why}
+        # Emptied after RETENTION_WHY_DAYS; what has a column of its own stays.
+        stays = {"id": str(row.id), "decision": row.decision, "reason": row.reason, "model": row.model}
+        return {**stays, "kept": bool(row.why), **row.why}

@@ -63,6 +63,7 @@ class VisitorToken(TenantModel):
 
     class Meta(TenantModel.Meta):
         constraints = [models.UniqueConstraint(fields=["tenant_id", "digest"], name="visitor_token_digest")]
+        indexes = [models.Index(fields=["tenant_id", "expires_at"], name="visitor_token_end")]
 
 
 class Conversation(TenantModel):

@@ -159,6 +159,7 @@ CONSOLE_MESSAGES = INTENT_MESSAGES | {
     "why_title": _("Why this answer"),
     "decision": _("Decision"),
     "why_passages": _("Passages it read"),
+    "why_not_kept": _("The passages and checks of this answer are no longer kept."),
     "why_no_passages": _("No passage was close enough to the question."),
     "why_show_text": _("Show the passage"),
     "why_checks": _("Checked sentences"),

@@ -29,7 +29,12 @@ class Job(TenantModel):
                 name="job_unique_key",
             )
         ]
-        indexes = [models.Index(fields=["tenant_id"], name="job_organization")]
+        indexes = [
+            models.Index(fields=["tenant_id"], name="job_organization"),
+            models.Index(
+                fields=["tenant_id", "finished_at"], condition=models.Q(finished_at__isnull=False), name="job_finished"
+            ),
+        ]
 
 
 class JobDispatch(models.Model):

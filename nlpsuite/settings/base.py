@@ -16,6 +16,7 @@ from nlpsuite.settings.parts.knowledge import *
 from nlpsuite.settings.parts.logs import *
 from nlpsuite.settings.parts.metrics import *
 from nlpsuite.settings.parts.redis import *
+from nlpsuite.settings.parts.retention import *
 from nlpsuite.settings.parts.security import *
 
 VERSION = "0.1.0"

@@ -126,7 +126,7 @@ function whyBody(data) {
   const checks = data.checks || [];
   return [
     h("section", { class: "aside__section" }, h("h3", { class: "panel-title" }, t("decision")), h("p", { class: "strong" }, t(`decision_${data.decision}`)), data.reason ? h("p", { class: "muted small" }, known(`reason_${data.reason}`, data.reason)) : null, typeof data.confidence === "number" ? h("p", { class: "faint small" }, t("confidence", { value: percent(data.confidence) })) : null, data.query ? h("p", { class: "faint small" }, t("searched_for", { query: data.query })) : null),
-    h("section", { class: "aside__section" }, h("h3", { class: "panel-title" }, t("why_passages")), passages.length ? h("ol", { class: "why__list" }, passages.map(passageCard)) : h("p", { class: "muted small" }, t("why_no_passages"))),
+    h("section", { class: "aside__section" }, h("h3", { class: "panel-title" }, t("why_passages")), passages.length ? h("ol", { class: "why__list" }, passages.map(passageCard)) : h("p", { class: "muted small" }, t(data.kept === false ? "why_not_kept" : "why_no_passages"))),
     checks.length ? h("section", { class: "aside__section" }, h("h3", { class: "panel-title" }, t("why_checks")), checks.some((check) => !check.supported) ? h("p", { class: "faint small" }, t("why_left_out")) : null, h("ul", { class: "why__list" }, checks.map(checkRow))) : null,
     h("section", { class: "aside__section" }, h("h3", { class: "panel-title" }, t("why_run")), h("dl", { class: "facts small" }, h("dt", null, t("model")), h("dd", null, data.model || "–"), Object.entries(data.timings_ms || {}).map(([key, value]) => [h("dt", null, known(`timing_${key}`, key.replaceAll("_", " "))), h("dd", null, milliseconds(value))]))),
   ];

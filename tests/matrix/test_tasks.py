@@ -30,10 +30,11 @@ from apps.core.tenancy import tenant_scope
 from apps.inference.services import answering
 from apps.inference.services.rpc import payload_key
 from apps.inference.services.streams import stream_key
-from apps.jobs.models import JobDispatch
+from apps.jobs.models import Job, JobDispatch
 from apps.jobs.services import JobContext, job_enqueue, job_kinds, job_run, jobs_sweep
 from apps.knowledge.models import Source
 from apps.knowledge.services import source_create_from_text
+from apps.tenants.pruning import retention_run
 from apps.tenants.services import organization_create
 from apps.usage.models import IdempotencyRecord
 from apps.usage.services import idempotency_prune
@@ -278,11 +279,18 @@ def _lost_jobs(tenant_id: uuid.UUID) -> None:
         )
 
 
+def _old_job(tenant_id: uuid.UUID) -> None:
+    job_run(_files_delete(tenant_id))
+    with tenant_scope(tenant_id):
+        Job.objects.update(finished_at=now() - timedelta(days=365))
+
+
 # Each: what to prepare, what to run.
 PERIODIC: dict[str, tuple[Callable[[uuid.UUID], None], Callable[[], Any]]] = {
     "apps.analysis.tasks.batches_prune_task": (_old_batch, batches_prune),
     "apps.analysis.tasks.documents_prune_task": (_old_document, documents_prune),
     "apps.jobs.tasks.job_sweep_task": (_lost_jobs, jobs_sweep),
+    "apps.tenants.tasks.retention_run_task": (_old_job, retention_run),
     "apps.usage.tasks.idempotency_prune_task": (_old_records, idempotency_prune),
 }
 # These have tests of their own here.

@@ -209,6 +209,7 @@ class AnswerRun:
     def _finish(self, decision: Decision, text: str, cited: Sequence[Passage]) -> Answer:
         self._mark("total")
         citations = [citation_of(p) for p in cited]
+        model = default_model("chat")
         why = {
             "confidence": round(float(decision.confidence), 3),
             "query": getattr(self, "query", self.question.text),
@@ -223,7 +224,8 @@ class AnswerRun:
                 for p in self.passages[:PROMPTED]
             ],
             "checks": self.checks,
-            "model": default_model("chat").name,
+            "model": model.name,
+            "model_revision": model.revision,
             "timings_ms": self.timings_ms,
             "stamps": self.stamps,
         }

@@ -227,6 +227,7 @@ def _commit(ctx: JobContext, reply: Reply, answer: Answer) -> uuid.UUID:
             reason=answer.reason,
             message_id=posted.message.id,
             why=answer.why,
+            model=_model_of(answer.why),
             finished_at=now(),
         )
         if answer.decision == "handoff":
@@ -238,6 +239,11 @@ def _commit(ctx: JobContext, reply: Reply, answer: Answer) -> uuid.UUID:
             )
         _next(reply)
         return posted.message.id
+
+
+def _model_of(why: dict[str, Any]) -> str:
+    """Name and revision of the model of a run, empty for one whose attempt was cut short."""
+    return "@".join(part for part in (why.get("model", ""), why.get("model_revision", "")) if part)[:160]
 
 
 def _commit_failure(ctx: JobContext, reply: Reply, code: str) -> None:

@@ -53,5 +53,6 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": 3600.0,
         "options": {"expires": 600},
     },
+    "retention": {"task": "apps.tenants.tasks.retention_run_task", "schedule": 3600.0, "options": {"expires": 600}},
     "usage-prune": {"task": "apps.usage.tasks.idempotency_prune_task", "schedule": 3600.0, "options": {"expires": 600}},
 }
