@@ -12,6 +12,7 @@ from django.contrib.sessions.models import Session
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
+from apps.accounts.models import Credential, Invitation
 from apps.assistant.models import Reply
 from apps.assistant.selectors import reply_why
 from apps.conversations.models import Contact, VisitorToken
@@ -37,6 +38,7 @@ REMOVED_BY_AGE = {
     "jobs_jobdispatch",  # with its job
     "conversations_visitortoken",
     "django_session",
+    "accounts_invitation",
 }
 PRUNED_ELSEWHERE = {
     "usage_idempotencyrecord",  # 24 hours
@@ -216,6 +218,28 @@ def test_sessions_go_when_they_end(db: None) -> None:
         Session.objects.create(session_key=key, session_data="", expire_date=_ago(days))
     assert retention_run()["sessions"] == 1
     assert [session.session_key for session in Session.objects.all()] == ["open"]
+
+
+def test_invitations_go_when_nobody_has_use_for_them(tenant: Any) -> None:
+    ends = {
+        "accepted long ago": {"accepted_at": _ago(91), "expires_at": _ago(84)},
+        "withdrawn long ago": {"revoked_at": _ago(91), "expires_at": _ago(84)},
+        "ran out long ago": {"expires_at": _ago(91)},
+        "ran out": {"expires_at": _ago(89)},
+        "accepted": {"accepted_at": _ago(1), "expires_at": _ago(-6)},
+        "open": {"expires_at": _ago(-1)},
+    }
+    with tenant_scope(tenant.id):
+        for name, times in ends.items():
+            made = Invitation.objects.create(
+                email=f"{name.replace(' ', '.')}@acme.example", name=name, role="agent", **times
+            )
+            Credential.objects.create(digest=name, tenant_id=tenant.id, kind="invite", object_id=made.id)
+    assert retention_run()["invitations"] == 3
+    with tenant_scope(tenant.id):
+        assert set(Invitation.objects.values_list("name", flat=True)) == {"ran out", "accepted", "open"}
+    kept = Credential.objects.filter(kind="invite").values_list("digest", flat=True)
+    assert set(kept) == {"ran out", "accepted", "open"}
 
 
 # -- in small parts --------------------------------------------------------------------------------------------------
