@@ -28,8 +28,9 @@ from apps.analysis.api import analysis_router, jobs_router, nlp_router
 from apps.analysis.api import conversations_router as conversations_meaning_router
 from apps.assistant.api import router as assistant_router
 from apps.conversations.api import router as conversations_router
-from apps.core.errors import AppError, Forbidden, Invalid, NotFound, Unauthenticated, Unavailable
+from apps.core.errors import AppError, Forbidden, Invalid, NotFound, StorageFull, Unauthenticated, Unavailable
 from apps.core.peers import client_network
+from apps.core.storage import storage_is_full
 from apps.knowledge.api import router as knowledge_router
 from apps.tenants.selectors import organization_settings
 from apps.usage.services import rate_check
@@ -197,11 +198,20 @@ def _not_storable(request: HttpRequest, error: Exception) -> HttpResponse:
 @api.exception_handler(PoolTimeout)
 @api.exception_handler(RedisError)
 def _store_away(request: HttpRequest, error: Exception) -> HttpResponse:
+    if storage_is_full(error):
+        return _storage_full(request, error)
     log.warning("api.store_away", error=type(error).__name__)
     return error_response(request, Unavailable(retry_after_s=2))
 
 
+def _storage_full(request: HttpRequest, error: Exception) -> HttpResponse:
+    log.error("storage.full", path=request.path, error=type(error).__name__)
+    return error_response(request, StorageFull())
+
+
 @api.exception_handler(Exception)
 def _internal(request: HttpRequest, error: Exception) -> HttpResponse:
+    if storage_is_full(error):
+        return _storage_full(request, error)
     log.exception("api.internal", path=request.path)
     return error_response(request, AppError())

@@ -13,6 +13,7 @@ from django.core.asgi import get_asgi_application
 
 _http = get_asgi_application()
 
+from django.conf import settings
 from django.urls import path
 
 from apps.core.boot import boot_check
@@ -27,6 +28,7 @@ from nlpsuite.door import CredentialsFirst
 from nlpsuite.edge import TrueClient
 from nlpsuite.handlers import ByPath, ModelRoutesHandler
 from nlpsuite.metrics.web import SocketCount
+from nlpsuite.storage_gate import StorageGate
 
 # In a thread: servers import this module inside their event loop.
 with ThreadPoolExecutor(1) as pool:
@@ -46,9 +48,13 @@ _routes = ProtocolTypeRouter(
     {
         "http": CredentialsFirst(
             CallGate(
-                BodyLimit(
-                    ByPath(frozenset({"v1", "tei", "libretranslate"}), ModelRoutesHandler(), _http),
-                    upload_paths=_UPLOADS,
+                StorageGate(
+                    BodyLimit(
+                        ByPath(frozenset({"v1", "tei", "libretranslate"}), ModelRoutesHandler(), _http),
+                        upload_paths=_UPLOADS,
+                        shapes=_SHAPES,
+                    ),
+                    upload_paths=(*_UPLOADS, *settings.BATCH_UPLOAD_PATHS),
                     shapes=_SHAPES,
                 ),
                 shapes=_SHAPES,

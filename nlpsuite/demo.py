@@ -27,7 +27,8 @@ from apps.tenants.services import organization_create
 from nlpsuite.settings.parts.security import BASE_URL
 
 INGEST_TIMEOUT_S = 300
-MODELS_TIMEOUT_S = 180
+# The first start rewrites the chat model: 20 s of two processor cores, and minutes of a busy machine.
+MODELS_TIMEOUT_S = 540
 SEED = "system:seed"
 ROLES = ("owner", "agent", "analyst")
 

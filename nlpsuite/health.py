@@ -11,6 +11,7 @@ from redis.exceptions import RedisError
 from apps.core.errors import Unavailable
 from apps.core.looks import Looks
 from apps.core.redis import redis_client
+from apps.core.storage import storage_short
 from apps.inference.services import engine_ready
 
 
@@ -41,18 +42,29 @@ def _queues() -> list[str]:
     return [name for name, value in zip(names, alive, strict=True) if value is None] + models
 
 
+def _storage() -> list[str]:
+    return storage_short()
+
+
 # A part that hangs must hang neither the answer nor the look at the other parts.
-_looks = Looks("ready", {"database": _database, "redis": _queues}, timeout_s=4.0)
+_looks = Looks("ready", {"database": _database, "redis": _queues, "storage": _storage}, timeout_s=4.0)
 
 
 @require_GET
 def readyz(request: HttpRequest) -> JsonResponse:
-    """200 when database, Redis, a worker of each queue and the default models answer; 503 names what does not."""
+    """200 when database, Redis, a worker of each queue and the default models answer; 503 names what does not.
+
+    A full disk is a warning, not a reason to send visitors elsewhere: chat goes on, and every process beside the same
+    disk would say the same.
+    """
+    looks = _looks.run()
+    short = looks.pop("storage")
     missing: list[str] = []
-    for name, found in _looks.run().items():
+    for name, found in looks.items():
         missing += [name] if found is None else found
+    warnings = {"warnings": ["storage_full"], "storage": ["unknown"] if short is None else short} if short != [] else {}
     if missing:
-        response = JsonResponse({"status": "unavailable", "missing": missing}, status=503)
+        response = JsonResponse({"status": "unavailable", "missing": missing, **warnings}, status=503)
         response.headers["Retry-After"] = "2"
         return response
-    return JsonResponse({"status": "ready"})
+    return JsonResponse({"status": "ready", **warnings})

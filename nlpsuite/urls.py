@@ -8,6 +8,7 @@ from nlpsuite import health
 from nlpsuite.api import api
 from nlpsuite.metrics.views import metrics
 
+handler500 = "nlpsuite.refusals.server_error"
 urlpatterns = [
     path("healthz", health.healthz),
     path("readyz", health.readyz),

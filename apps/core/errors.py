@@ -56,6 +56,16 @@ class TooLarge(AppError):
     code, status, default_message = "too_large", 413, "The body is too large."
 
 
+class StorageFull(AppError):
+    """The disk has no room; what was written of it is removed. Chat goes on, since it needs next to none."""
+
+    code, status, default_message = (
+        "storage_full",
+        507,
+        "The server's disk is full. Nothing was stored; try again later.",
+    )
+
+
 class RateLimited(AppError):
     code, status, default_message = "rate_limited", 429, "Too many requests."
 

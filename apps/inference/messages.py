@@ -77,5 +77,9 @@ OPERATIONS_MESSAGES = {
     "signed_out": _("You are signed out, or no operator any more."),
     "reload": _("Reload"),
     "start_failed": _("A worker could not start: {reason}"),
+    "storage_files": _(
+        "The disk with the data has too little room: no file is stored until there is more. Chat goes on."
+    ),
+    "storage_temporary": _("The folder of temporary files has too little room for large uploads."),
     "catalogue_failed": _("The catalogue of models cannot be read: {reason}"),
 }

@@ -13,6 +13,7 @@ from typing import Any
 
 from django.conf import settings
 
+from apps.core.storage import storage_short
 from apps.inference.catalogue import Catalogue
 from apps.inference.engine.errors import ModelUnavailable
 from apps.inference.services.models import catalogue
@@ -35,7 +36,7 @@ def operations_view(*, after: float = 0.0) -> dict[str, Any]:
 
     Shape:  {"at", "step_s", "window_s", "series": [see _sample], "first_token_p95_s", "used_mb", "budget_mb",
             "permits": {"in_use", "limit"}, "workers": [...], "models": [...], "models_left_out", "catalogue_error",
-            "failure"}.
+            "failure", "storage_short": [places without room for files]}.
     Limits: 150 samples, 32 workers, 200 models; four round trips to Redis.
     Errors: Unavailable without Redis.
     """
@@ -59,6 +60,7 @@ def operations_view(*, after: float = 0.0) -> dict[str, Any]:
         "models_left_out": max(0, len(models) - MAX_MODELS),
         "catalogue_error": catalogue_error,
         "failure": start_failure(),
+        "storage_short": storage_short(),
     }
 
 

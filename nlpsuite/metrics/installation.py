@@ -14,6 +14,7 @@ from psycopg_pool import PoolTimeout
 
 from apps.core.errors import Unavailable
 from apps.core.looks import Looks
+from apps.core.storage import storage_rooms
 from apps.events.selectors import deliveries_depth, outbox_depth
 from apps.inference.services import calls_in_flight, engine_ready, engine_stats, permits_in_use
 from apps.jobs.selectors import jobs_active
@@ -65,10 +66,23 @@ class InstallationCollector(Collector):
         version = GaugeMetricFamily("nlpsuite_build_info", "The version that runs; always 1.", labels=("version",))
         version.add_metric([settings.VERSION], 1)
         yield version
+        yield from _storage_families()
         if found["redis"]:
             yield from _redis_families(found["redis"])
         if found["database"]:
             yield from _database_families(found["database"])
+
+
+def _storage_families() -> Iterator[Metric]:
+    free = GaugeMetricFamily("nlpsuite_storage_free_bytes", "Room where files are written.", labels=("place",))
+    reserve = GaugeMetricFamily(
+        "nlpsuite_storage_reserve_bytes", "Room below which nothing more is stored.", labels=("place",)
+    )
+    for place, room in storage_rooms().items():
+        free.add_metric([place], room["free_bytes"])
+        reserve.add_metric([place], room["reserve_bytes"])
+    yield free
+    yield reserve
 
 
 def _redis_families(found: dict[str, Any]) -> Iterator[Metric]:

@@ -25,13 +25,15 @@ def binary() -> Path:
 def child(data_dir: Path, socket: Path) -> Child:
     """Return the server as a child. Its data may be lost at any time; the snapshot only spares a warm-up."""
     folder = data_dir / "valkey"
-    folder.mkdir(parents=True, exist_ok=True)
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     options = {
         "port": "0",
         "unixsocket": str(socket),
         "unixsocketperm": "700",
         "dir": str(folder),
         "save": "300 100",
+        # A snapshot that a full disk refuses must not stop all writes, and with them chat: it only spares a warm-up.
+        "stop-writes-on-bgsave-error": "no",
         "maxmemory": "512mb",
         "maxmemory-policy": "noeviction",
         "daemonize": "no",

@@ -144,6 +144,7 @@ class Page {
     const alerts = [];
     if (data.failure) alerts.push(t("start_failed", { reason: data.failure.reason }));
     if (data.catalogue_error) alerts.push(t("catalogue_failed", { reason: data.catalogue_error }));
+    for (const place of data.storage_short) alerts.push(t(`storage_${place}`));
     const box = part("alerts");
     const shown = alerts.join("\n");
     if (box.dataset.shown === shown) return;
