@@ -7,10 +7,12 @@ import os
 from pathlib import Path
 from typing import Any
 
-from celery import Celery
+from celery import Celery, concurrency
 from celery.signals import setup_logging, worker_init, worker_ready, worker_shutting_down
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "nlpsuite.settings.base")
+# However a worker is started: `-P threads` is the pool that can be told to stop.
+concurrency.ALIASES["threads"] = "nlpsuite.worker_pool:ThreadPool"
 app = Celery("nlpsuite")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
@@ -53,11 +55,13 @@ def _refuse_wrong_role(**_: Any) -> None:
 
 
 @worker_shutting_down.connect
-def _stop_generations(**_: Any) -> None:
+def _stop_work(**_: Any) -> None:
     from django.conf import settings
 
     from apps.inference.services import engine_stop
+    from apps.jobs.services import process_stopping
 
+    process_stopping()
     if settings.NLPSUITE_ROLE == "worker-inference":
         engine_stop(wait=False)
 

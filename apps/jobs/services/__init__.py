@@ -2,7 +2,7 @@
 
 from apps.jobs.services.enqueue import job_cancel, job_enqueue, job_get, jobs_hasten
 from apps.jobs.services.fairness import job_pick
-from apps.jobs.services.run import JobContext, job_end_hook, job_handler, job_kinds, job_run
+from apps.jobs.services.run import JobContext, job_end_hook, job_handler, job_kinds, job_run, process_stopping
 from apps.jobs.services.sweep import jobs_sweep
 
 __all__ = [
@@ -17,4 +17,5 @@ __all__ = [
     "job_run",
     "jobs_hasten",
     "jobs_sweep",
+    "process_stopping",
 ]

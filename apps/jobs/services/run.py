@@ -18,20 +18,22 @@ from django.db import close_old_connections, connection
 from django.db.models import F, Q
 
 from apps.core.clock import now
-from apps.core.errors import AppError, Busy, Cancelled, DeadlineExceeded, Unavailable
+from apps.core.errors import AppError, Busy, Cancelled, DeadlineExceeded, StorageFull, Unavailable
 from apps.core.ids import new_id
+from apps.core.storage import storage_is_full
 from apps.core.tenancy import tenant_scope
 from apps.jobs.models import Job, JobDispatch
 from apps.jobs.types import LeaseLost
 
 log = structlog.get_logger(__name__)
+_stopping = threading.Event()
 LEASE_S = 30
 HEARTBEAT_S = 10
 MAX_ATTEMPTS = 5
 Handler = Callable[["JobContext"], None]
 _handlers: dict[str, Handler] = {}
 # These say "not now": the job goes back to the queue.
-RETRYABLE = (Busy, Unavailable, DeadlineExceeded)
+RETRYABLE = (Busy, Unavailable, DeadlineExceeded, StorageFull)
 # An end hook that raises is called again with the next attempts, so many beyond the job's own; then the job ends without.
 HOOK_ATTEMPTS = 5
 # A kind without a handler is of a newer version: its jobs wait for workers that have it, looked at again so often, so long.
@@ -187,11 +189,15 @@ def _run_handler(ctx: JobContext) -> None:
         else:
             _settle(ctx, "failed", error.code, error.message)
     except Exception as error:  # noqa: BLE001  (whatever a handler raises decides between retry and dead)
-        bound.exception("job.failed")
+        if _stopping.is_set():
+            bound.info("job.interrupted", error=type(error).__name__)
+        else:
+            bound.exception("job.failed")
         if ctx.attempt < MAX_ATTEMPTS:
             _requeue(ctx)
         else:
-            _settle(ctx, "dead", "attempts_exhausted", type(error).__name__)
+            code = "storage_full" if storage_is_full(error) else "attempts_exhausted"
+            _settle(ctx, "dead", code, type(error).__name__)
 
 
 def _keep_for_newer(ctx: JobContext) -> None:
@@ -233,6 +239,11 @@ def _requeue(ctx: JobContext, *, wait_s: float | None = None, attempts: int | No
         next_attempt_at=due,
         attempts=ctx.attempt if attempts is None else attempts,
     )
+
+
+def process_stopping() -> None:
+    """Say that this process was told to stop: what jobs raise from now on is no failure of theirs."""
+    _stopping.set()
 
 
 EndHook = Callable[[JobContext, str, str], None]

@@ -39,6 +39,13 @@ class NotReadyFilter(logging.Filter):
         return "/readyz" not in record.getMessage()
 
 
+class ExpectedStopFilter(logging.Filter):
+    """Celery warns that it waits for running jobs when it is told to stop: that is what it was told."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        return not record.getMessage().startswith("Initiating Soft Shutdown")
+
+
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
@@ -52,8 +59,10 @@ LOGGING = {
             "foreign_pre_chain": [*_pre, structlog.stdlib.ExtraAdder(), structlog.processors.format_exc_info],
         }
     },
-    "filters": {"not_ready": {"()": NotReadyFilter}},
-    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "event", "filters": ["not_ready"]}},
+    "filters": {"not_ready": {"()": NotReadyFilter}, "expected_stop": {"()": ExpectedStopFilter}},
+    "handlers": {
+        "stderr": {"class": "logging.StreamHandler", "formatter": "event", "filters": ["not_ready", "expected_stop"]}
+    },
     "root": {"handlers": ["stderr"], "level": env.env_str("LOG_LEVEL", "INFO")},
     "loggers": {
         "uvicorn": {"level": "WARNING"},
