@@ -40,7 +40,7 @@ class Stack:
         self._env = env
         self.process: subprocess.Popen[bytes] | None = None
 
-    def start(self, timeout_s: float = 240) -> None:
+    def start(self, timeout_s: float = 600) -> None:
         """Start and wait for the `Ready:` line."""
         for parent in [self.folder, *self.folder.parents]:
             if parent.stat().st_uid == os.geteuid() and parent.parent == Path("/tmp"):
@@ -58,7 +58,8 @@ class Stack:
             start_new_session=True,
         )
         deadline = time.monotonic() + timeout_s
-        while f"Ready: {self.base}" not in self.log():
+        before = len(self.log())
+        while f"Ready: {self.base}" not in self.log()[before:]:
             if self.process.poll() is not None or time.monotonic() > deadline:
                 raise AssertionError("the product did not become ready:\n" + self.log()[-4000:])
             time.sleep(0.2)

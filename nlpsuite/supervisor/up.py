@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import json
 import os
 import signal
@@ -15,7 +14,6 @@ import urllib.error
 import urllib.request
 from collections import Counter
 from pathlib import Path
-from typing import Any
 
 import psutil
 
@@ -23,11 +21,13 @@ from nlpsuite.settings import env
 from nlpsuite.settings.parts.database import DATABASE_URL, OWNER_ROLE
 from nlpsuite.settings.parts.security import BASE_URL
 from nlpsuite.supervisor import postgres, valkey
+from nlpsuite.supervisor.hold import hold
 from nlpsuite.supervisor.process import CANNOT_START, EXIT_CONFIG, Child, schedule_restart, start, stop
 
 READY_TIMEOUT_S = 600
 # How often a child may say that it cannot start before the product is ready, where another try could help.
 START_TRIES = 3
+PRIVATE_UMASK = 0o077
 COLOURS = {
     "web": 36,
     "worker-inference": 35,
@@ -37,10 +37,6 @@ COLOURS = {
     "postgres": 90,
     "worker-batch": 94,
 }
-
-
-class AlreadyRunning(RuntimeError):
-    """Another supervisor holds this DATA_DIR."""
 
 
 class Supervisor:
@@ -75,8 +71,10 @@ class Supervisor:
     # -- life --------------------------------------------------------------------------------------------------------
     def run(self) -> int:
         """Start everything, print `Ready:`, watch until SIGINT or SIGTERM. Returns the exit status."""
+        # Children inherit it: what they write below DATA_DIR is nobody else's to read.
+        os.umask(PRIVATE_UMASK)
         self._prepare_folders()
-        with self._lock():
+        with hold(self.data_dir):
             for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
                 signal.signal(number, lambda *_: self.stopping.set())
             try:
@@ -104,20 +102,14 @@ class Supervisor:
         if status.st_uid != os.geteuid() or self.run_dir.is_symlink():
             raise RuntimeError(f"{self.run_dir} belongs to somebody else.")
         self.run_dir.chmod(0o711)
+        self._close_folders()
 
-    @contextlib.contextmanager
-    def _lock(self) -> Any:
-        """Hold DATA_DIR. The kernel drops the lock with its holder, so a killed supervisor leaves nothing stale."""
-        handle = (self.data_dir / "up.lock").open("w")
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            handle.close()
-            raise AlreadyRunning(f"nlpsuite is already running with {self.data_dir}.") from None
-        try:
-            yield
-        finally:
-            handle.close()
+    def _close_folders(self) -> None:
+        """Close to others what releases before this one left open. PostgreSQL looks after its own folder."""
+        for path in self.data_dir.iterdir():
+            if path != self.run_dir and path.name != "postgres" and not path.is_symlink():
+                with contextlib.suppress(OSError):  # of another user: not ours to close
+                    path.chmod(path.stat().st_mode & 0o700)
 
     def _end_orphans(self) -> None:
         """End children of a supervisor that was killed where the system did not (no parent-death signal)."""

@@ -7,7 +7,8 @@ from typing import Any
 
 from django.core.management.base import BaseCommand
 
-from nlpsuite.supervisor.up import AlreadyRunning, Supervisor
+from nlpsuite.supervisor.hold import AlreadyRunning
+from nlpsuite.supervisor.up import Supervisor
 
 
 class Command(BaseCommand):

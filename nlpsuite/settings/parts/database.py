@@ -10,6 +10,8 @@ from nlpsuite.settings import env
 DATABASE_URL = env.env_str("DATABASE_URL")
 OWNER_ROLE = "app_owner"
 RUNTIME_ROLE = "app_rw"
+# For `manage.py backup` and `restore` beside a server of one's own: a role that row-level security does not bind.
+BACKUP_DATABASE_URL = env.env_str("BACKUP_DATABASE_URL")
 DB_ROLE = env.env_str("DB_ROLE", RUNTIME_ROLE)
 
 
