@@ -30,7 +30,7 @@ import httpx
 import psutil
 import websockets
 
-from tests.stack import Stack
+from tests.stack import ONE_ADDRESS, Stack
 
 ROLES = ("web", "worker-inference", "dispatcher", "valkey", "worker-default")
 ACK_WAIT_S = 15
@@ -269,7 +269,7 @@ def main() -> None:
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="nlpsuite-bench-") as folder:
         Path(folder).chmod(0o711)
-        stack = Stack(Path(folder))
+        stack = Stack(Path(folder), **ONE_ADDRESS)
         stack.start()
         try:
             verdict = measure(

@@ -28,6 +28,7 @@ from nlpsuite.door import CredentialsFirst
 from nlpsuite.edge import TrueClient
 from nlpsuite.handlers import ByPath, ModelRoutesHandler
 from nlpsuite.metrics.web import SocketCount
+from nlpsuite.socket_door import SocketDoor
 from nlpsuite.storage_gate import StorageGate
 
 # In a thread: servers import this module inside their event loop.
@@ -61,9 +62,11 @@ _routes = ProtocolTypeRouter(
             ),
             shapes=_SHAPES,
         ),
-        "websocket": SocketCount(
-            SessionMiddlewareStack(
-                URLRouter([path("ws/widget", VisitorConsumer.as_asgi()), path("ws/inbox", StaffConsumer.as_asgi())])
+        "websocket": SocketDoor(
+            SocketCount(
+                SessionMiddlewareStack(
+                    URLRouter([path("ws/widget", VisitorConsumer.as_asgi()), path("ws/inbox", StaffConsumer.as_asgi())])
+                )
             )
         ),
     }

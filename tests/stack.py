@@ -22,6 +22,11 @@ from nlpsuite.supervisor.postgres import DATABASE, SUPERUSER
 ROOT = Path(__file__).resolve().parent.parent
 
 
+# Loads that come from this machine stand for those of many addresses.
+_BY_ADDRESS = ("CONNECTIONS", "SOCKETS", "GREETINGS", "VISITORS", "MESSAGES")
+ONE_ADDRESS = {"HANDSHAKES_PER_MINUTE": "1000000"} | {f"{name}_PER_ADDRESS": "1000000" for name in _BY_ADDRESS}
+
+
 def free_port() -> int:
     """Return a port that was free a moment ago."""
     with socket.socket() as probe:

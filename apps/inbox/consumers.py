@@ -23,6 +23,7 @@ from apps.assistant.services import draft_cancel, replies_settle, reply_resume
 from apps.conversations.access import access_conversation_by_id
 from apps.conversations.selectors import conversation_get, draft_get, message_get
 from apps.conversations.services import ConversationFeed, conversation_seen, draft_create, draft_decide
+from apps.core.counts import Held
 from apps.core.errors import Conflict, Forbidden, Invalid, NotFound, Unauthenticated
 from apps.core.ids import parse_id
 from apps.core.sockets import FrameConsumer
@@ -30,6 +31,8 @@ from apps.core.threads import in_thread
 from apps.events.services import conversation_group, hint_send_async, queue_group
 from apps.inference.services import StreamEntry, hub
 
+# Sockets of this process by member of staff or API key.
+HELD = Held()
 POLL_S = 4.0
 RECHECK_S = 30.0
 MAX_SUBSCRIPTIONS = 20
@@ -40,6 +43,7 @@ class StaffConsumer(FrameConsumer):
 
     principal: Principal
     _secret = ""
+    _counted = ""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -71,6 +75,11 @@ class StaffConsumer(FrameConsumer):
         except (Unauthenticated, Forbidden):
             await self.cut(4401)
             return
+        bound = settings.STAFF_SOCKETS_PER_USER if principal.kind == "user" else settings.STAFF_SOCKETS_PER_KEY
+        if not HELD.take(str(principal.id), bound):
+            await self.cut(4429)
+            return
+        self._counted = str(principal.id)
         self.principal, self._secret, self.greeted = principal, secret, True
         self.push({"type": "welcome", "organization_id": str(principal.tenant_id), "user_id": str(principal.id)})
         self.spawn(self._poll())
@@ -332,6 +341,9 @@ class StaffConsumer(FrameConsumer):
                     break  # the database is away; the next look finds the same rows
 
     async def on_close(self) -> None:
+        if self._counted:
+            HELD.give(self._counted)
+            self._counted = ""
         if not self.greeted:
             return
         for feed in self.feeds.values():

@@ -26,12 +26,14 @@ from apps.conversations.services import (
     rating_set,
 )
 from apps.conversations.types import InboxInfo, Visitor
-from apps.core.errors import Forbidden, Invalid, NotFound
+from apps.core.errors import Forbidden, Invalid, NotFound, RateLimited
 from apps.core.ids import parse_id
+from apps.core.peers import client_network
 from apps.core.sockets import FrameConsumer
 from apps.core.threads import in_thread
 from apps.events.services import conversation_group, hint_send_async
 from apps.usage.services import rate_check
+from apps.widget.limits import HELD, visitors_check
 
 POLL_S = 4.0
 MESSAGES_PER_S, MESSAGE_BURST = 10, 30
@@ -46,6 +48,7 @@ class VisitorConsumer(FrameConsumer):
     feed: ConversationFeed | None = None
     group = ""
     exists = False
+    _counted = ""
 
     async def on_frame(self, frame: dict[str, Any]) -> None:
         kind = frame["type"]
@@ -80,6 +83,8 @@ class VisitorConsumer(FrameConsumer):
         if not self._origin_allowed(inbox):
             await self.cut(4403)
             return
+        if not await self._welcome_in(inbox):
+            return
         try:
             visitor = await in_thread(access_visitor)(
                 inbox, frame.get("visitor_token"), frame.get("identity"), frame.get("attributes"), frame.get("locale")
@@ -89,6 +94,25 @@ class VisitorConsumer(FrameConsumer):
             self.spawn(self.leave(4401))
             return
         await self._enter(inbox, visitor, frame)
+
+    async def _welcome_in(self, inbox: InboxInfo) -> bool:
+        """Count the greeting and, once, the socket. Whoever is beyond a bound is closed with 4429 and comes back later."""
+        try:
+            await in_thread(visitors_check)("greeting", inbox=inbox, address=client_network(self.scope))
+            self._leave_inbox()
+            if not HELD.take(str(inbox.id), settings.SOCKETS_PER_INBOX):
+                raise RateLimited("Too many visitors are connected.", code="too_many_sockets", retry_after_s=10)
+            self._counted = str(inbox.id)
+        except RateLimited as error:
+            self.push_error(error)
+            self.spawn(self.leave(4429))
+            return False
+        return True
+
+    def _leave_inbox(self) -> None:
+        if self._counted:
+            HELD.give(self._counted)
+            self._counted = ""
 
     def _origin_allowed(self, inbox: InboxInfo) -> bool:
         found = [value.decode("latin-1") for name, value in self.scope["headers"] if name == b"origin"]
@@ -156,7 +180,7 @@ class VisitorConsumer(FrameConsumer):
         client_id = parse_id(frame.get("client_id"))
         if client_id is None:
             raise Invalid("client_id must be a UUID.", code="client_id_invalid")
-        await self._limit()
+        await self._limit("message", *self._new())
         async with feed.lock:
             posted = await in_thread(message_post)(
                 tenant_id=feed.tenant_id,
@@ -172,15 +196,24 @@ class VisitorConsumer(FrameConsumer):
             ack = {"client_id": frame["client_id"], "message_id": str(posted.message.id), "seq": posted.message.seq}
             self.push({"type": "ack", **ack})
 
-    async def _limit(self) -> None:
+    def _new(self) -> tuple[str, ...]:
+        return () if self.exists else ("visitor",)
+
+    async def _limit(self, *kinds: str) -> None:
+        """Count a frame of this visitor, and as what `kinds` name among all visitors of the address and of the inbox."""
+        await in_thread(self._limits_check)(kinds)
+
+    def _limits_check(self, kinds: tuple[str, ...]) -> None:
         digest = hashlib.sha256(self.visitor.token.encode()).hexdigest()[:24]
-        await in_thread(rate_check)(
+        rate_check(
             scope=self.visitor.tenant_id,
             key=f"visitor:{digest}",
             limit=MESSAGES_PER_S,
             window_s=1,
             burst=MESSAGE_BURST,
         )
+        for kind in kinds:
+            visitors_check(kind, inbox=self.inbox, address=client_network(self.scope))
 
     async def _resume(self, frame: dict[str, Any]) -> None:
         await self._limit()
@@ -188,7 +221,7 @@ class VisitorConsumer(FrameConsumer):
 
     async def _handoff(self, frame: dict[str, Any]) -> None:
         feed = self._open_feed()
-        await self._limit()
+        await self._limit(*self._new())
         await in_thread(handoff_request)(
             tenant_id=feed.tenant_id, conversation_id=feed.conversation_id, new=NewConversation(self.visitor)
         )
@@ -251,6 +284,7 @@ class VisitorConsumer(FrameConsumer):
         self.push({"type": "status", "status": conversation.status, "handler": conversation.handler, "agent": agent})
 
     async def on_close(self) -> None:
+        self._leave_inbox()
         await self._forget()
 
     async def _forget(self) -> None:

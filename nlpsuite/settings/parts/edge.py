@@ -23,3 +23,34 @@ REQUEST_HEAD_BYTES = 64 * 1024
 # HTTP connections that one process holds of one address that is no trusted proxy. A browser has six at a time and they end
 # 5 s after their last request: this is an office of 150 people who all load a page at the same moment.
 CONNECTIONS_PER_ADDRESS = env.env_int("CONNECTIONS_PER_ADDRESS", 1000)
+# Sockets of one process: in all, and of one address. Each open chat and each page of the inbox is one: an office behind one
+# address has 256 of them.
+SOCKETS = env.env_int("SOCKETS", 10_000)
+SOCKETS_PER_ADDRESS = env.env_int("SOCKETS_PER_ADDRESS", 256)
+# New sockets of one address a minute, a third of them at once, as after a restart.
+HANDSHAKES_PER_MINUTE = env.env_int("HANDSHAKES_PER_MINUTE", 600)
+# Visitors' sockets of one inbox in one process.
+SOCKETS_PER_INBOX = env.env_int("SOCKETS_PER_INBOX", 5_000)
+# Sockets of one member of staff (a tab each), and of one API key, in one process.
+STAFF_SOCKETS_PER_USER = env.env_int("STAFF_SOCKETS_PER_USER", 20)
+STAFF_SOCKETS_PER_KEY = env.env_int("STAFF_SOCKETS_PER_KEY", 200)
+# A minute over all processes, and which part of it (1/burst_share) at one moment. A greeting is a hello of a socket, a
+# visitor is one whose first message begins a conversation. A whole office writes less than its address may; what they
+# stop is a script, whose every conversation costs an answer of the model.
+VISITOR_LIMITS = {
+    "greeting": {
+        "per_address": env.env_int("GREETINGS_PER_ADDRESS", 600),
+        "per_inbox": env.env_int("GREETINGS_PER_INBOX", 9_000),
+        "burst_share": 3,
+    },
+    "visitor": {
+        "per_address": env.env_int("VISITORS_PER_ADDRESS", 60),
+        "per_inbox": env.env_int("VISITORS_PER_INBOX", 600),
+        "burst_share": 2,
+    },
+    "message": {
+        "per_address": env.env_int("MESSAGES_PER_ADDRESS", 3_000),
+        "per_inbox": env.env_int("MESSAGES_PER_INBOX", 12_000),
+        "burst_share": 25,
+    },
+}
