@@ -104,10 +104,18 @@ class Stack:
 
     def query(self, statement: str) -> list[tuple[Any, ...]]:
         """Run a statement on the installation's database as its superuser, whom no wall stops."""
+        with self._superuser() as connection:
+            return connection.execute(statement).fetchall()
+
+    def execute(self, statement: str) -> None:
+        """The same for a statement that gives no rows."""
+        with self._superuser() as connection:
+            connection.execute(statement)
+
+    def _superuser(self) -> psycopg.Connection[tuple[Any, ...]]:
         password = json.loads((self.data / "secrets.json").read_text())["pg_superuser"]
         parameters = {"host": str(runtime_dir(self.data) / "pg"), "user": SUPERUSER, "password": password}
-        with psycopg.connect(dbname=DATABASE, connect_timeout=5, **parameters) as connection:
-            return connection.execute(statement).fetchall()
+        return psycopg.connect(dbname=DATABASE, connect_timeout=5, **parameters)
 
     def replies_active(self) -> int:
         """Return how many runs of the bot are neither done nor marked as ended."""
