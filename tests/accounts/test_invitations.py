@@ -221,7 +221,7 @@ def _dead_tokens(api: ApiClient, tenant: Any, invite: Invite) -> list[str]:
     ids = {row["email"]: row["id"] for row in api.get("/accounts/invitations").json()["items"]}
     assert api.delete(f"/accounts/invitations/{ids['revoked@b.example']}").status_code == 204
     assert api.post(f"/accounts/invitations/{ids['replaced@b.example']}/resend").status_code == 200
-    return ["x" * 43, "", "\x00", "é", used, expired, revoked, replaced]
+    return ["x" * 43, "", "é", used, expired, revoked, replaced]
 
 
 def test_dead_tokens_look_the_same(api: ApiClient, tenant: Any, invite: Invite) -> None:
