@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import ast
+import contextlib
 import json
 import threading
 import uuid
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 from django.core.management import CommandError, call_command
 from django.db import connection, transaction
+from django.test.utils import CaptureQueriesContext
 
 from apps.core.tenancy import tenant_scope
 from apps.events.models import Delivery, Event, OutboxEntry
 from apps.events.selectors import deliveries_depth
+from apps.events.services import NOTIFY_CHANNEL, dispatch_due, event_declare, on, registry
 from apps.events.services import dispatch as dispatch_module
-from apps.events.services import dispatch_due, event_declare, on, registry
 from apps.events.services.registry import event_known
 from apps.events.types import EventRecord
 from tests.at_once import at_once
@@ -294,6 +298,37 @@ def test_an_event_is_hinted_at_once_whatever_its_handlers_do(
         dispatch_due()
         due()
     assert hints == [TYPE, TYPE]  # to the conversation and to the queue
+
+
+# -- waking the dispatcher -------------------------------------------------------------------------------------------
+@pytest.fixture
+def notified(transactional_db: None) -> Iterator[Callable[[], int]]:
+    """How many notifications have come since the last look."""
+    found = connection.get_connection_params()
+    wanted = {name: found[name] for name in ("dbname", "user", "password", "host", "port")}
+    with psycopg.connect(**wanted, autocommit=True) as listener:
+        listener.execute(f"LISTEN {NOTIFY_CHANNEL}")
+        yield lambda: len(list(listener.notifies(timeout=0.5)))
+
+
+def test_the_dispatcher_is_woken_once_for_a_transaction_after_it(
+    tenant: Any, handle: Any, notified: Callable[[], int]
+) -> None:
+    notified()
+    with CaptureQueriesContext(connection) as inside, tenant_scope(tenant.id):
+        for _ in range(3):
+            record(tenant)
+        before = [query["sql"] for query in inside.captured_queries if "NOTIFY" in query["sql"]]
+        early = notified()
+    assert (before, early, notified()) == ([], 0, 1)
+
+
+def test_a_change_that_is_rolled_back_wakes_nobody(tenant: Any, handle: Any, notified: Callable[[], int]) -> None:
+    notified()
+    with contextlib.suppress(ZeroDivisionError), tenant_scope(tenant.id):
+        record(tenant)
+        raise ZeroDivisionError
+    assert notified() == 0
 
 
 # -- for operators ---------------------------------------------------------------------------------------------------

