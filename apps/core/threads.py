@@ -1,9 +1,10 @@
-"""Synchronous services from an event loop."""
+"""Synchronous services from an event loop; slow work that is left when somebody says so."""
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Awaitable, Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from functools import cache
 from typing import ParamSpec, TypeVar
 
@@ -27,3 +28,32 @@ def in_thread(function: Callable[P, R]) -> Callable[P, Awaitable[R]]:
     """
     call: Callable[P, Awaitable[R]] = database_sync_to_async(function, thread_sensitive=False, executor=_pool())
     return call
+
+
+# How soon slow work is left after somebody said so.
+CHECK_S = 0.5
+
+
+def while_checking(work: Callable[[], R], check: Callable[[], None]) -> R:
+    """Return what `work()` returns or raise what it raises; meanwhile call `check` twice a second, which may raise to leave.
+
+    Work that is left goes on to its own end on its thread, and what it gives is dropped: it needs a time limit of its own,
+    no effects and no database.
+    """
+    done: Future[R] = Future()
+
+    def run() -> None:
+        try:
+            done.set_result(work())
+        except BaseException as error:  # noqa: BLE001  (raised again for the caller)
+            done.set_exception(error)
+
+    # A daemon: what was left must not keep a process that ends.
+    threading.Thread(target=run, name="while-checking", daemon=True).start()
+    while True:
+        try:
+            return done.result(timeout=CHECK_S)
+        except TimeoutError:
+            if done.done():
+                raise
+            check()

@@ -34,7 +34,7 @@ class FakeEncoder:
         return [text for call in self.calls for text in call]
 
     def __call__(
-        self, texts: Sequence[str], *, tenant_id: uuid.UUID, deadline_s: float = 10, priority: str = "live"
+        self, texts: Sequence[str], *, tenant_id: uuid.UUID, deadline_s: float = 10, priority: str = "live", **_: Any
     ) -> EmbedResult:
         self.calls.append(list(texts))
         self.priorities.add(priority)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from typing import Any, cast
 
 import numpy as np
 
-from apps.core.errors import DeadlineExceeded, TooLarge
+from apps.core.errors import Cancelled, DeadlineExceeded, TooLarge
 from apps.inference.engine.errors import EngineError
 from apps.inference.engine.host import EngineHost
 from apps.inference.engine.types import BatchItem
@@ -40,18 +40,19 @@ def embed_texts(
     deadline_s: float = 10.0,
     priority: Priority = "live",
     model: str = "",
+    should_stop: Callable[[], bool] = lambda: False,
 ) -> EmbedResult:
     """Return one unit-length vector per text, in input order.
 
     Shape:  n texts -> float32 (n, dim); each row has L2 norm 1 within 1e-5.
     Limits: n <= 256; a text longer than the model's input is cut on the right and its index is in `truncated`.
     Errors: TooLarge, NotFound, Invalid, Busy (queue full), DeadlineExceeded, Unavailable; EngineStopping in a worker
-            that shuts down.
+            that shuts down; Cancelled when `should_stop` says so, which a process without models asks four times a second.
     Effects: none that lasts; outside the inference worker the texts lie in Redis until the answer or the deadline.
     """
     if not texts:
         return EmbedResult(np.empty((0, default_model("embedding").dim), dtype=np.float32))
-    result = _run("embedding", texts, tenant_id, deadline_s, priority, model)
+    result = _run("embedding", texts, tenant_id, deadline_s, priority, model, should_stop)
     return EmbedResult(_floats(result["values"]), result["truncated"], result["tokens"])
 
 
@@ -134,6 +135,7 @@ def _run(
     deadline_s: float,
     priority: Priority,
     model: str,
+    should_stop: Callable[[], bool] = lambda: False,
 ) -> dict[str, Any]:
     """Return values, truncated, tokens and labels, from this process's engine or the worker's."""
     if len(items) > MAX_ITEMS:
@@ -144,7 +146,7 @@ def _run(
     if engine is None:
         if engine_stopping():
             raise EngineStopping
-        return _run_remote(role, cleaned, tenant_id, deadline_s, priority, name)
+        return _run_remote(role, cleaned, tenant_id, deadline_s, priority, name, should_stop)
     try:
         return run_local(engine, role, cleaned, tenant_id, deadline_s, priority, name)
     except EngineError as error:
@@ -192,12 +194,20 @@ def items_from(role: Role, items: list[Any]) -> list[BatchItem]:
 
 
 def _run_remote(
-    role: Role, items: list[BatchItem], tenant_id: uuid.UUID, deadline_s: float, priority: Priority, model: str
+    role: Role,
+    items: list[BatchItem],
+    tenant_id: uuid.UUID,
+    deadline_s: float,
+    priority: Priority,
+    model: str,
+    should_stop: Callable[[], bool],
 ) -> dict[str, Any]:
     payload = {"kind": "batch", "role": role, "items": items_payload(role, items), "model": model}
     with RemoteCall(tenant_id, payload, deadline_s=deadline_s, priority=priority) as call:
         for fields in call.answers():
             if fields is None:
+                if should_stop():
+                    raise Cancelled
                 continue
             data = json.loads(fields[b"d"])
             if b"v" in fields:

@@ -8,7 +8,7 @@ import select
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, Self, cast
@@ -21,6 +21,8 @@ TIMEOUT_S = 30.0
 """Wall-clock limit of one file; the process's CPU limit is the same per file."""
 MAX_LINE_BYTES = 160 * 1024 * 1024
 FILES_PER_PROCESS = 16
+# How soon a reading that somebody stops is stopped.
+CHECK_S = 0.5
 
 _ROOT = Path(__file__).resolve().parents[3]
 # The child gets no secrets: nothing of our environment but what Python needs to start.
@@ -54,18 +56,20 @@ def extract_boxed(
     with_links: bool = False,
     timeout_s: float = TIMEOUT_S,
     memory_bytes: int = MEMORY_BYTES,
+    check: Callable[[], None] = lambda: None,
 ) -> Iterator[BoxDocument | ExtractError]:
     """Yield, in order, the document or the refusal of every file.
 
     Up to 16 files share a process (it starts in 0.1 s); the process is killed when a file takes longer than `timeout_s`
-    and the rest goes on in a new one. Nothing is raised for a bad file.
+    and the rest goes on in a new one. Nothing is raised for a bad file. `check` is called twice a second while a file is
+    read and may raise to stop: the process is killed then.
     """
     done = 0
     while done < len(files):
         batch = files[done : done + FILES_PER_PROCESS]
         with _Child(batch, with_links=with_links, timeout_s=timeout_s, memory_bytes=memory_bytes) as child:
             for _ in batch:
-                result = child.next_result()
+                result = child.next_result(check)
                 yield result
                 done += 1
                 if child.over:
@@ -102,10 +106,10 @@ class _Child:
         self._process.wait()
         self._output.close()
 
-    def next_result(self) -> BoxDocument | ExtractError:
+    def next_result(self, check: Callable[[], None]) -> BoxDocument | ExtractError:
         """Return what the process says of its next file; `over` is set when it can say no more."""
         try:
-            return _parse(self._line())
+            return _parse(self._line(check))
         except TimeoutError:
             self.over = True
             return ExtractError("extract_timeout", f"The document took longer than {self._timeout_s:.0f} s.")
@@ -117,7 +121,7 @@ class _Child:
             self.over = True
             return ExtractError("extract_failed", "The document could not be read.")
 
-    def _line(self) -> bytes:
+    def _line(self, check: Callable[[], None]) -> bytes:
         deadline = time.monotonic() + self._timeout_s
         descriptor = self._output.fileno()
         scanned = 0
@@ -126,8 +130,11 @@ class _Child:
             if scanned > MAX_LINE_BYTES:
                 raise ValueError("The result is too long.")
             left = deadline - time.monotonic()
-            if left <= 0 or not select.select([descriptor], [], [], left)[0]:
+            if left <= 0:
                 raise TimeoutError
+            if not select.select([descriptor], [], [], min(left, CHECK_S))[0]:
+                check()
+                continue
             block = os.read(descriptor, 1 << 18)
             if not block:
                 raise EOFError

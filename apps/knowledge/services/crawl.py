@@ -6,12 +6,14 @@ import hashlib
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from urllib.parse import SplitResult, unquote, urljoin, urlsplit, urlunsplit
 
 from apps.core.egress import Fetched, fetch
-from apps.core.errors import AppError
+from apps.core.errors import AppError, Cancelled
+from apps.core.threads import while_checking
 from apps.knowledge.extract.box import BoxDocument, BoxFile, extract_boxed
 from apps.knowledge.extract.types import ExtractError
 
@@ -61,8 +63,9 @@ class _State:
 def crawl(start: str, limits: CrawlLimits, *, check: Callable[[], None]) -> Iterator[CrawledPage]:
     """Yield the page at `start` and the pages of the same site below its folder that it leads to.
 
-    `check` is called before every request and may raise to stop. A page that cannot be had is yielded as its refusal
-    only when it is the first. Links with a query are not followed: they have no end.
+    `check` is called before every request, and twice a second while one lasts or a page is read; it may raise to stop. A
+    page that cannot be had is yielded as its refusal only when it is the first. Links with a query are not followed: they
+    have no end.
     """
     state = _State(limits, check, time.monotonic() + limits.seconds, bytes_left=limits.total_bytes)
     level = [start]
@@ -97,7 +100,7 @@ def _read_batch(urls: list[str], state: _State) -> Iterator[CrawledPage]:
             path = Path(folder) / str(len(fetched))
             path.write_bytes(page.body)
             fetched.append((page.url, BoxFile(str(path), _name(page), _charset(page.content_type))))
-        results = extract_boxed([file for _, file in fetched], with_links=True)
+        results = extract_boxed([file for _, file in fetched], with_links=True, check=state.check)
         for (url, _), result in zip(fetched, results, strict=True):
             yield CrawledPage(url, result, len(state.seen))
 
@@ -105,7 +108,10 @@ def _read_batch(urls: list[str], state: _State) -> Iterator[CrawledPage]:
 def _fetch(url: str, state: _State) -> Fetched | ExtractError | None:
     """Return the page, why the first one cannot be had, or None for a page that adds nothing."""
     try:
-        page = fetch(url, max_bytes=min(state.limits.page_bytes, state.bytes_left))
+        most = min(state.limits.page_bytes, state.bytes_left)
+        page = while_checking(partial(fetch, url, max_bytes=most), state.check)
+    except Cancelled:
+        raise
     except AppError as error:
         return ExtractError(error.code, error.message)
     state.bytes_left -= len(page.body)

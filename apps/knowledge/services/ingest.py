@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import threading
 import time
 import uuid
 from collections.abc import Sequence
@@ -130,11 +131,14 @@ class _Embedder:
         self._futures: list[Future[None]] = []
         self._asked: set[str] = set()
         self._sent: set[str] = set()
+        self._stopped = threading.Event()
 
     def __enter__(self) -> _Embedder:
         return self
 
     def __exit__(self, *exc: object) -> None:
+        # Nobody wants the rest: after an error or a cancellation, neither calls nor waits for a turn go on.
+        self._stopped.set()
         self._pool.shutdown(wait=True, cancel_futures=True)
 
     @property
@@ -183,14 +187,19 @@ class _Embedder:
         while True:
             try:
                 result = embed_texts(
-                    texts, tenant_id=self._run.ctx.tenant_id, deadline_s=EMBED_DEADLINE_S, priority="batch"
+                    texts,
+                    tenant_id=self._run.ctx.tenant_id,
+                    deadline_s=EMBED_DEADLINE_S,
+                    priority="batch",
+                    should_stop=self._stopped.is_set,
                 )
                 break
             except (Busy, Unavailable, DeadlineExceeded) as error:
                 # People come first: a batch waits its turn before the job is given back.
                 if time.monotonic() > give_up or self._run.ctx.lost.is_set():
                     raise
-                time.sleep(min(error.retry_after_s or 1.0, 5.0))
+                if self._stopped.wait(min(error.retry_after_s or 1.0, 5.0)):
+                    raise
         if result.vectors.shape[1] != EMBEDDING_DIMENSIONS:
             raise Invalid(
                 f"The embedding model gives {result.vectors.shape[1]} dimensions; the index holds {EMBEDDING_DIMENSIONS}.",

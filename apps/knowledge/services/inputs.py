@@ -45,7 +45,7 @@ def source_documents(tenant_id: uuid.UUID, source: Source, *, check: Callable[[]
         batch = files[at : at + FILES_PER_PROCESS]
         with _local_paths([file.storage_name for file in batch]) as paths:
             boxed = [_box_file(source, path, file) for path, file in zip(paths, batch, strict=True)]
-            for index, result in enumerate(extract_boxed(boxed), start=at):
+            for index, result in enumerate(extract_boxed(boxed, check=check), start=at):
                 yield ReadDocument(names[index], "", index + 1, len(files), result)
 
 
