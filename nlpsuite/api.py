@@ -189,7 +189,8 @@ def _too_big(request: HttpRequest, error: Exception) -> HttpResponse:
 @api.exception_handler(UnicodeEncodeError)
 def _not_storable(request: HttpRequest, error: Exception) -> HttpResponse:
     """A value beyond its column, or a text that the parser did not see: the caller's, whatever the field."""
-    log.warning("api.not_storable", path=request.path, error=str(error)[:200])
+    # Not its text: PostgreSQL quotes the value there.
+    log.warning("api.not_storable", path=request.path, error=type(error).__name__)
     return error_response(request, Invalid("A value cannot be stored.", code="value_invalid"))
 
 

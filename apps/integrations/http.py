@@ -12,7 +12,7 @@ from inspect import iscoroutinefunction
 from typing import Any, TypeVar
 
 import structlog
-from django.core.exceptions import RequestDataTooBig
+from django.core.exceptions import RequestDataTooBig, SuspiciousOperation
 from django.db import DataError, InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
@@ -156,6 +156,11 @@ def known_error(error: Exception, path: str) -> AppError:
         return Unavailable(retry_after_s=2)
     if isinstance(error, DataError):
         return Invalid("A value cannot be stored.", code="value_invalid")
+    if isinstance(error, SuspiciousOperation):
+        # A host that is not ours, for one: what Django answers 400 itself, where it is let.
+        refused = Invalid("The request is not one for this host.", code="host_invalid")
+        refused.status = 400
+        return refused
     log.error("integrations.internal", path=path, exc_info=error)
     return AppError()
 

@@ -118,6 +118,7 @@ def _detect(values: Mapping[str, Any], admission: Admission) -> tuple[Any, int]:
 @_open("POST")
 def translate_file(request: HttpRequest) -> HttpResponse:
     """Translate a file, and answer with an address that it can be fetched from for a week."""
+    request.get_host()  # the answer names it: a foreign one is refused before anything is made
     values = reading.values_of(request)
     admission = call_admit(reading.key_of(request, values))
     try:

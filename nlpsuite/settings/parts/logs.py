@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import sys
 from typing import Any
 
@@ -11,6 +12,38 @@ import structlog
 from nlpsuite.settings import env
 
 LOG_JSON = env.env_bool("LOG_JSON", default=not sys.stderr.isatty())
+# The values of these parts of a path are rights by themselves: links to passages and files, keys of a new password.
+_SECRET_PARTS = frozenset({"token", "key"})
+_QUERY = re.compile(r"(\bhttps?://[^\s?#\"'<>]*)[?#][^\s\"'<>]*")
+
+
+def without_secrets(_logger: Any, _method: str, event: dict[str, Any]) -> dict[str, Any]:
+    """Name a request by method and path: its query, and what in its path opens something, do not belong in a log.
+
+    Django's own lines hold the request as an object, whose text has the whole address, and may quote the page that led
+    here.
+    """
+    request = event.get("request")
+    text = str(event.get("event", ""))
+    if request is not None and hasattr(request, "method") and hasattr(request, "path"):
+        shown = _path(request)
+        event["request"] = f"{request.method} {shown}"
+        text = text.replace(request.path, shown)
+    elif request is not None:
+        event["request"] = type(request).__name__
+    event["event"] = _QUERY.sub(r"\1", text)
+    return event
+
+
+def _path(request: Any) -> str:
+    match = getattr(request, "resolver_match", None)
+    path = str(request.path)
+    for name, value in (match.kwargs if match is not None else {}).items():
+        if name in _SECRET_PARTS and value:
+            path = path.replace(str(value), "***")
+    return path
+
+
 _pre: list[Any] = [
     structlog.contextvars.merge_contextvars,
     structlog.stdlib.add_log_level,
@@ -56,7 +89,12 @@ LOGGING = {
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
                 structlog.processors.JSONRenderer() if LOG_JSON else structlog.dev.ConsoleRenderer(),
             ],
-            "foreign_pre_chain": [*_pre, structlog.stdlib.ExtraAdder(), structlog.processors.format_exc_info],
+            "foreign_pre_chain": [
+                *_pre,
+                structlog.stdlib.ExtraAdder(),
+                without_secrets,
+                structlog.processors.format_exc_info,
+            ],
         }
     },
     "filters": {"not_ready": {"()": NotReadyFilter}, "expected_stop": {"()": ExpectedStopFilter}},
