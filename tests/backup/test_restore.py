@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import shutil
 import stat
 from collections import namedtuple
 from collections.abc import Iterator
@@ -329,8 +331,6 @@ def _urls(one: server.Server, passwords: dict[str, str]) -> dict[str, str]:
 @pytest.fixture
 def own_servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[dict[str, str]]]:
     """Two servers, as somebody else may run them."""
-    import contextlib
-
     with contextlib.ExitStack() as stack:
         found = []
         for name in ("s1", "s2"):
@@ -339,6 +339,7 @@ def own_servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[dict[
             folder.chmod(0o711)
             folder.parent.chmod(0o711)
             run_dir = server.env.runtime_dir(folder)
+            stack.callback(shutil.rmtree, run_dir, ignore_errors=True)
             one = stack.enter_context(server.server_new(folder, run_dir, passwords, durable=False))
             found.append(_urls(one, passwords))
         yield found
