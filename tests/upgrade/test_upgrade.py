@@ -28,18 +28,24 @@ MAX_ARCHIVE_BYTES = 300_000
 FRAME_S = 120
 
 
+def _unpack(archive: Path, folder: Path) -> None:
+    """Make `folder` an installation of the older version that was stopped."""
+    folder.chmod(0o711)
+    folder.parent.chmod(0o711)
+    with tarfile.open(archive) as opened:
+        opened.extractall(folder, filter="data")
+    data = folder / "data"
+    secrets = json.loads((data / "secrets.json").read_text())
+    with server_new(data, runtime_dir(data), secrets) as server:
+        database_load(server, iter([(folder / "database.dump").read_bytes()]))
+
+
 @pytest.fixture(scope="module", params=ARCHIVES, ids=lambda path: path.stem)
 def upgraded(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """This version, started on the data of an older one."""
     folder = tmp_path_factory.mktemp("upgrade")
-    folder.chmod(0o711)
-    folder.parent.chmod(0o711)
-    with tarfile.open(request.param) as archive:
-        archive.extractall(folder, filter="data")
+    _unpack(request.param, folder)
     running = Stack(folder)
-    secrets = json.loads((running.data / "secrets.json").read_text())
-    with server_new(running.data, runtime_dir(running.data), secrets) as server:
-        database_load(server, iter([(folder / "database.dump").read_bytes()]))
     running.start()
     yield running
     running.stop()
@@ -54,6 +60,18 @@ def story(upgraded: Stack) -> dict[str, Any]:
 def test_there_is_data_of_an_older_version_and_it_is_small() -> None:
     assert ARCHIVES
     assert [path.name for path in ARCHIVES if path.stat().st_size > MAX_ARCHIVE_BYTES] == []
+
+
+@pytest.mark.parametrize("archive", ARCHIVES, ids=lambda path: path.stem)
+def test_a_backup_of_an_older_version_is_restored_and_brought_up(archive: Path, tmp_path: Path) -> None:
+    """Of an installation that rests: its PostgreSQL is started for the backup and stopped again."""
+    _unpack(archive, tmp_path)
+    made = manage(tmp_path / "data", "backup", str(tmp_path / "backup"), "--json")
+    assert made.returncode == 0, made.stderr
+    back = manage(tmp_path / "restored", "restore", str(tmp_path / "backup"), "--json")
+    assert back.returncode == 0, back.stderr
+    assert json.loads(back.stdout)["rows"] == json.loads(made.stdout)["rows"]
+    assert json.loads(back.stdout)["migrated"] > 0
 
 
 def test_every_migration_has_run(upgraded: Stack) -> None:
