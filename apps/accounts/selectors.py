@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Iterator
 
 from apps.accounts.access import access_invitation, access_invitation_by_token
 from apps.accounts.errors import invitation_invalid
@@ -69,3 +70,9 @@ def _state(account: User | None, user: User | None) -> str:
     if user is None:
         return "sign_in"
     return "ready" if account.email_verified_at else "unproven"
+
+
+def accounts_unproven() -> Iterator[str]:
+    """Return the addresses of all accounts that nobody proved, in order. Only commands call this."""
+    rows = User.objects.filter(email_verified_at=None).order_by("email")
+    return rows.values_list("email", flat=True).iterator(chunk_size=1000)

@@ -23,7 +23,7 @@ urlpatterns = [
         library.password_reset_from_key_done,
         name="account_reset_password_from_key_done",
     ),
-    # Exactly the form of our ids: the library's own pattern lets words through that are none, and answers 500.
+    # Exactly the form of our ids and of the library's keys.
     re_path(
         r"^password/reset/key/(?P<uidb36>[0-9a-f]{32})-(?P<key>[0-9A-Za-z-]{1,100})/$",
         library.password_reset_from_key,

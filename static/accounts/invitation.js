@@ -78,8 +78,7 @@ async function accept(token, found, body, form) {
   } catch (error) {
     // What the answer depends on has changed since the page asked: it asks again.
     if (["invitation_invalid", "sign_in_required", "wrong_account", "address_unproven", "csrf_failed"].includes(error.code)) {
-      if (error.code === "csrf_failed") location.reload();
-      else await begin(token);
+      await begin(token);
       return;
     }
     alert.textContent = refusal(error);
@@ -144,7 +143,9 @@ function failed(token, error) {
     show(t("invalid_title"), text(t("invalid_text")), link(loginUrl, t("to_sign_in"), false));
     return;
   }
-  const again = h("button", { class: BUTTON, type: "button", onClick: () => begin(token) }, t("try_again"));
+  // Somebody has signed in or out in another tab: the page needs its new CSRF token.
+  const retry = () => (error.code === "csrf_failed" ? location.reload() : begin(token));
+  const again = h("button", { class: BUTTON, type: "button", onClick: retry }, t("try_again"));
   show(t("error_title"), text(refusal(error)), again);
 }
 

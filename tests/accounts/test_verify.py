@@ -70,6 +70,20 @@ def test_an_unknown_address_has_an_exit_status_of_its_own(db: None) -> None:
     assert refused.value.returncode == 3
 
 
+def test_it_lists_whom_nobody_proved(unproven: User, other_tenant: Any) -> None:
+    member_create(tenant_id=other_tenant.id, email="b@b.example", name="B", role="agent", password=None)
+    assert _run("--list") == "owner@acme.example\n"
+    assert json.loads(_run("--list", "--json")) == {"unproven": ["owner@acme.example"]}
+    _run("owner@acme.example")
+    assert _run("--list") == "All are proven.\n"
+
+
+def test_without_an_address_it_says_so(db: None) -> None:
+    with pytest.raises(CommandError, match="Name an address") as refused:
+        _run()
+    assert refused.value.returncode == 2
+
+
 def test_each_organisation_of_the_account_has_a_row(unproven: User, tenant: Any, other_tenant: Any) -> None:
     Membership.objects.create(user=unproven, tenant_id=other_tenant.id, role="agent")
     account_verify(email=unproven.email, actor="system:command")

@@ -8,6 +8,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
+from apps.accounts.selectors import accounts_unproven
 from apps.accounts.services import account_verify
 from apps.core.errors import NotFound
 
@@ -19,15 +20,21 @@ class Command(BaseCommand):
         "Prove the address of an account by your word, so that it may join further organisations. Make sure first that "
         "the person has the address: whoever knows the account's password gets in. With --new-password nobody knows it "
         "any more, every session ends, and the new one is printed once. "
-        "Exit status: 0 the address is proven (also when it was before), 3 there is no such account."
+        "Exit status: 0 the address is proven (also when it was before), 2 wrong use, 3 there is no such account."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("email")
+        parser.add_argument("email", nargs="?")
+        parser.add_argument("--list", action="store_true", help="print the accounts whose address is unproven")
         parser.add_argument("--new-password", action="store_true", help="set a random password and print it")
         parser.add_argument("--json", action="store_true", help="print one JSON object")
 
     def handle(self, *args: Any, **options: Any) -> None:
+        if options["list"]:
+            self._list(options["json"])
+            return
+        if not options["email"]:
+            raise CommandError("Name an address, or ask for the --list.", returncode=2)
         try:
             done = account_verify(email=options["email"], new_password=options["new_password"], actor="system:command")
         except NotFound as error:
@@ -42,3 +49,7 @@ class Command(BaseCommand):
         self.stdout.write(f"The address {done.email} {state}.")
         if done.password:
             self.stdout.write(f"New password: {done.password}")
+
+    def _list(self, as_json: bool) -> None:
+        emails = list(accounts_unproven())
+        self.stdout.write(json.dumps({"unproven": emails}) if as_json else "\n".join(emails) or "All are proven.")
