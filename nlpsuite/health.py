@@ -12,7 +12,7 @@ from apps.core.errors import Unavailable
 from apps.core.looks import Looks
 from apps.core.redis import redis_client
 from apps.core.storage import storage_short
-from apps.inference.services import engine_ready
+from apps.inference.services import engine_ready, spaces_degraded
 
 
 @require_GET
@@ -46,8 +46,14 @@ def _storage() -> list[str]:
     return storage_short()
 
 
+def _spaces() -> list[str]:
+    return ["search_by_words"] if spaces_degraded() else []
+
+
 # A part that hangs must hang neither the answer nor the look at the other parts.
-_looks = Looks("ready", {"database": _database, "redis": _queues, "storage": _storage}, timeout_s=4.0)
+_looks = Looks(
+    "ready", {"database": _database, "redis": _queues, "storage": _storage, "spaces": _spaces}, timeout_s=4.0
+)
 
 
 @require_GET
@@ -55,16 +61,21 @@ def readyz(request: HttpRequest) -> JsonResponse:
     """200 when database, Redis, a worker of each queue and the default models answer; 503 names what does not.
 
     A full disk is a warning, not a reason to send visitors elsewhere: chat goes on, and every process beside the same
-    disk would say the same.
+    disk would say the same. So is `search_by_words`: an organisation whose vectors' encoder is not installed any more is
+    searched by words alone until they have been computed again.
     """
     looks = _looks.run()
-    short = looks.pop("storage")
+    short, warnings = looks.pop("storage"), looks.pop("spaces") or []
     missing: list[str] = []
     for name, found in looks.items():
         missing += [name] if found is None else found
-    warnings = {"warnings": ["storage_full"], "storage": ["unknown"] if short is None else short} if short != [] else {}
+    said: dict[str, list[str]] = {}
+    if short != []:
+        warnings, said = ["storage_full", *warnings], {"storage": ["unknown"] if short is None else short}
+    if warnings:
+        said = {"warnings": warnings, **said}
     if missing:
-        response = JsonResponse({"status": "unavailable", "missing": missing, **warnings}, status=503)
+        response = JsonResponse({"status": "unavailable", "missing": missing, **said}, status=503)
         response.headers["Retry-After"] = "2"
         return response
-    return JsonResponse({"status": "ready", **warnings})
+    return JsonResponse({"status": "ready", **said})

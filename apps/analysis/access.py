@@ -11,8 +11,8 @@ from apps.analysis.types import ClassifierHead
 from apps.core.errors import Conflict, NotFound
 from apps.core.ids import parse_id
 from apps.core.tenancy import tenant_scope
-from apps.inference.services import default_model
-from apps.inference.types import LinearHead
+from apps.inference.services import space_model
+from apps.inference.types import LinearHead, ModelRef
 
 
 def access_classifier_by_reference(*, reference: str) -> Classifier:
@@ -26,10 +26,10 @@ def access_classifier_by_reference(*, reference: str) -> Classifier:
 
 
 def access_classifier_head(*, tenant_id: uuid.UUID, reference: str, version: int = 0) -> ClassifierHead:
-    """Return labels and head of a classifier's active or given version.
+    """Return labels and head of a classifier's active or given version, and the encoder that it was trained over.
 
-    Errors: NotFound "classifier_not_found", Conflict "classifier_not_ready" (nothing trained yet, or for an encoder that
-            is not the default any more: train it again).
+    Errors: NotFound "classifier_not_found", Conflict "classifier_not_ready" (nothing trained yet, or over an encoder that
+            is not installed any more: train it again).
     """
     with tenant_scope(tenant_id):
         classifier = access_classifier_by_reference(reference=reference)
@@ -37,13 +37,13 @@ def access_classifier_head(*, tenant_id: uuid.UUID, reference: str, version: int
         row = ClassifierVersion.objects.filter(classifier=classifier, number=number).first()
         if version and row is None:
             raise NotFound("There is no such version.", code="classifier_not_found")
-    model = default_model("embedding")
     if row is None or row.status != "ready":
         raise Conflict("This classifier is not trained yet.", code="classifier_not_ready")
-    if (row.embedding_model, row.embedding_revision) != (model.name, model.revision):
+    encoder = space_model(ModelRef(row.embedding_model, row.embedding_revision).space)
+    if encoder is None:
         raise Conflict("This classifier belongs to another encoder; train it again.", code="classifier_not_ready")
     tensors = load(bytes(row.head))
-    return ClassifierHead(tuple(row.labels), LinearHead(tensors["weights"], tensors["bias"]))
+    return ClassifierHead(tuple(row.labels), LinearHead(tensors["weights"], tensors["bias"]), encoder.name)
 
 
 def access_batch_by_id(tenant_id: uuid.UUID, batch_id: object, *, lock: bool = False) -> Batch:

@@ -9,9 +9,11 @@ from apps.analysis.services.batches import DELETE, RUN, batch_delete_run, batch_
 from apps.analysis.services.classifiers import TRAIN, classifier_train, classifier_train_ended
 from apps.analysis.services.conversation_summaries import SUMMARIZE, conversation_summarize_run, summary_start
 from apps.analysis.services.documents import TRANSLATE, document_job_ended, document_translate
+from apps.analysis.services.message_vectors import BUILD, STORE
 from apps.events.services import event_declare, on
 from apps.events.types import EventRecord
-from apps.jobs.services import job_end_hook, job_handler
+from apps.inference.services import space_build, space_build_ended
+from apps.jobs.services import JobContext, job_end_hook, job_handler
 
 
 @on("message.created", name="analysis.message_read", late=True)
@@ -38,6 +40,15 @@ def conversation_updated(event: EventRecord) -> None:
 
 
 event_declare("batch.finished", "batch.failed")
+
+
+@job_handler(BUILD)
+def vectors_build_job(ctx: JobContext) -> None:
+    """Make the messages' vectors in the space that is to serve next."""
+    space_build(ctx, STORE)
+
+
+job_end_hook(BUILD)(space_build_ended)
 job_handler(ANNOTATE)(message_annotate_run)
 job_handler(SUMMARIZE)(conversation_summarize_run)
 job_handler(TRAIN)(classifier_train)

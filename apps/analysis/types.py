@@ -61,10 +61,11 @@ class Task:
 
 @dataclass(frozen=True, slots=True)
 class ClassifierHead:
-    """Labels in the order of the head's rows."""
+    """Labels in the order of the head's rows; `model`: the encoder that the head belongs to, "" the default one."""
 
     labels: tuple[str, ...]
     head: LinearHead
+    model: str = ""
 
 
 @dataclass(frozen=True, slots=True)

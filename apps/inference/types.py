@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
 
 from apps.inference.engine.explaining import Attribution
 from apps.inference.engine.types import (
@@ -22,6 +24,9 @@ from apps.inference.engine.types import (
     TranslateItem,
 )
 
+# Of `name@revision`, as it is stored beside each vector.
+SPACE_CHARS = 200
+
 
 @dataclass(frozen=True, slots=True)
 class ModelRef:
@@ -29,6 +34,11 @@ class ModelRef:
 
     name: str
     revision: str
+
+    @property
+    def space(self) -> str:
+        """Return the name of the space that an encoder's vectors lie in: those of two spaces do not compare."""
+        return f"{self.name}@{self.revision}"[:SPACE_CHARS]
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +64,41 @@ class ModelInfo:
     def ref(self) -> ModelRef:
         """Name and revision alone."""
         return ModelRef(self.name, self.revision)
+
+
+@dataclass(frozen=True, slots=True)
+class SpaceInfo:
+    """The space that one kind of an organisation's vectors is searched in, and how far the next one is.
+
+    `holder`: "passages" or "messages". `searched`: whether the encoder of `serving` is in the catalogue; without it a
+    search goes by words alone. `building` is "" when nothing is being made, else `done` of `total` texts have their
+    vector there; `error_code` says why the last try ended.
+    """
+
+    holder: str
+    serving: str
+    searched: bool
+    building: str
+    done: int
+    total: int
+    paused: bool
+    error_code: str
+    switched_at: datetime | None
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return what the API shows."""
+        return {
+            "holder": self.holder,
+            "serving": self.serving,
+            "search": "meaning" if self.searched else "words",
+            "building": self.building or None,
+            "done": self.done,
+            "total": self.total,
+            "progress": round(self.done / self.total, 4) if self.building and self.total else 1.0 - bool(self.building),
+            "paused": self.paused,
+            "error": self.error_code or None,
+            "switched_at": self.switched_at,
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +147,7 @@ class LinearHead:
 
 
 __all__ = [
+    "SPACE_CHARS",
     "Attribution",
     "Capability",
     "ChatMessage",
@@ -118,6 +164,7 @@ __all__ = [
     "PromptStyle",
     "RerankResult",
     "Role",
+    "SpaceInfo",
     "Span",
     "TagResult",
     "TextResult",

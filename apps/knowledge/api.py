@@ -13,7 +13,8 @@ from pydantic import ValidationError
 from apps.accounts.access import principal_of
 from apps.core.errors import Invalid
 from apps.core.texts import form_read, json_read
-from apps.knowledge.schemas import SOURCE_BODY, SourceIn
+from apps.inference.services import space_pause, space_resume, spaces_list
+from apps.knowledge.schemas import SOURCE_BODY, SourceIn, VectorsIn
 from apps.knowledge.selectors import passages_search, source_get, sources_list
 from apps.knowledge.services import (
     source_create_from_files,
@@ -104,14 +105,35 @@ def source_again(request: HttpRequest, source_id: str) -> tuple[int, dict[str, A
     return 202, info.as_dict()
 
 
+@router.get("/vectors")
+def vectors_state(request: HttpRequest) -> dict[str, Any]:
+    """The encoder that passages and messages are searched with, and how far the change to another one is."""
+    principal = principal_of(request)
+    principal.require("knowledge:read")
+    return {"items": [one.as_dict() for one in spaces_list(tenant_id=principal.tenant_id)]}
+
+
+@router.patch("/vectors")
+def vectors_control(request: HttpRequest, body: VectorsIn) -> dict[str, Any]:
+    """Pause or resume the change to another encoder; what is searched now stays searched."""
+    principal = principal_of(request)
+    principal.require("knowledge:write")
+    change = space_pause if body.paused else space_resume
+    change(tenant_id=principal.tenant_id, actor=principal.actor)
+    return {"items": [one.as_dict() for one in spaces_list(tenant_id=principal.tenant_id)]}
+
+
 @router.get("/search")
 def search(request: HttpRequest, q: str, k: int = 8, collection: str = "") -> dict[str, Any]:
-    """The `k` best passages for `q`, best first; `collection` may name several, parted by commas."""
+    """The `k` best passages for `q`, best first; `collection` may name several, parted by commas.
+
+    `mode` is "words" where the encoder that the passages were read with is not installed any more.
+    """
     principal = principal_of(request)
     principal.require("knowledge:read")
     names = [name.strip() for name in collection.replace("\x00", "").split(",") if name.strip()]
     found = passages_search(tenant_id=principal.tenant_id, query=q, k=k, collections=names or None)
-    return {"results": [_rounded(dataclasses.asdict(passage)) for passage in found.passages]}
+    return {"results": [_rounded(dataclasses.asdict(passage)) for passage in found.passages], "mode": found.mode}
 
 
 def _rounded(passage: dict[str, Any]) -> dict[str, Any]:

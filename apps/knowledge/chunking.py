@@ -42,13 +42,19 @@ class ChunkDraft:
     """A passage before it is stored.
 
     `text` is what a reader sees; `heading` the path "A › B" of headings above it, the document's title left out when it
-    is the first of them; `anchor` the fragment of its first block; `embed_text` what the encoder gets.
+    is the first of them; `anchor` the fragment of its first block; `embed_text` what the encoder gets, which is
+    `context`, title and headings, above the text.
     """
 
     text: str
     heading: str
     anchor: str
     embed_text: str
+
+    @property
+    def context(self) -> str:
+        """What of `embed_text` is not the text."""
+        return self.embed_text.removesuffix(self.text.strip()).rstrip("\n")
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +89,11 @@ def chunk_document(extracted: Extracted, rules: ChunkRules = DEFAULT_RULES) -> l
         text = "\n".join(block.text for block in extracted.blocks)[:2000]
         drafts.append(ChunkDraft(text, extracted.title, extracted.blocks[0].anchor, text))
     return drafts
+
+
+def context_of(title: str, heading: str, rules: ChunkRules = DEFAULT_RULES) -> str:
+    """Return the context of a passage from its document's title and its own `heading`."""
+    return _context(title, heading.split(PATH_SEPARATOR) if heading and heading != title else [], rules)
 
 
 def _context(title: str, headings: list[str], rules: ChunkRules) -> str:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from django.contrib.postgres.indexes import GinIndex
 from django.contrib.postgres.search import SearchVectorField
 from django.db import models
 from django.db.models.functions import Cast
 from pgvector.django import HnswIndex, VectorField
 
 from apps.core.bases import TenantModel
+from apps.inference.types import SPACE_CHARS
 from apps.knowledge.types import SourceKind
 
 EMBEDDING_DIMENSIONS = 384
@@ -80,7 +80,11 @@ class Document(TenantModel):
 
 
 class Chunk(TenantModel):
-    """A passage. `search_text` is a tsvector in text form, made by lexis.py; `search` is generated from it."""
+    """A passage. `search_text` is a tsvector in text form, made by lexis.py; `search` is generated from it.
+
+    What is embedded is `context` (title and headings; None in rows of the first version, which can be made again from
+    them) above `text`. `embedding` is for processes of that version, which may still run: vectors are ChunkVector's.
+    """
 
     document = models.ForeignKey(Document, on_delete=models.CASCADE, related_name="chunks", db_constraint=False)
     source_id = models.UUIDField()
@@ -88,6 +92,7 @@ class Chunk(TenantModel):
     ordinal = models.IntegerField()
     heading = models.CharField(max_length=2000, blank=True)
     anchor = models.CharField(max_length=500, blank=True)
+    context = models.TextField(null=True)  # noqa: DJ001  (None and "" are two things, see above)
     text = models.TextField()
     text_sha256 = models.CharField(max_length=64)
     embed_sha256 = models.CharField(max_length=64)
@@ -106,19 +111,50 @@ class Chunk(TenantModel):
             models.UniqueConstraint(fields=["tenant_id", "document", "ordinal"], name="knowledge_chunk_ordinal"),
         ]
         indexes = [
-            # Above all else this one: with it the planner reads a small tenant exactly, past the approximate index.
             models.Index(fields=["tenant_id", "collection"], name="knowledge_chunk_tenant"),
             models.Index(fields=["tenant_id", "embed_sha256"], name="knowledge_chunk_embed"),
+        ]
+
+
+class ChunkVector(TenantModel):
+    """Where a passage lies in one space (`name@revision` of the encoder): one row for each space that counts."""
+
+    chunk = models.ForeignKey(Chunk, on_delete=models.CASCADE, db_constraint=False, db_index=False)
+    collection = models.CharField(max_length=60)
+    space = models.CharField(max_length=SPACE_CHARS)
+    embed_sha256 = models.CharField(max_length=64)
+    embedding = VectorField(dimensions=EMBEDDING_DIMENSIONS)
+
+    class Meta(TenantModel.Meta):
+        constraints = [
+            models.UniqueConstraint(fields=["tenant_id", "chunk", "space"], name="knowledge_chunkvector_once")
+        ]
+        indexes = [
+            # Above all else this one: with it the planner reads a small tenant exactly, past the approximate index.
+            models.Index(fields=["tenant_id", "space", "collection"], name="knowledge_chunkvector_space"),
+            models.Index(fields=["tenant_id", "embed_sha256"], name="knowledge_chunkvector_embed"),
             HnswIndex(
                 fields=["embedding"],
-                name="knowledge_chunk_hnsw",
+                name="knowledge_chunkvector_hnsw",
                 m=16,
                 ef_construction=64,
                 opclasses=["vector_cosine_ops"],
             ),
-            # btree_gin lets the tenant lead, so that common words of other tenants cost nothing.
-            GinIndex(
-                fields=["tenant_id", "search"], name="knowledge_chunk_search", opclasses=["uuid_ops", "tsvector_ops"]
-            ),
-            GinIndex(fields=["tenant_id", "text"], name="knowledge_chunk_trgm", opclasses=["uuid_ops", "gin_trgm_ops"]),
         ]
+
+
+class ChunkTerm(TenantModel):
+    """That a passage says a term of lexis.py. The database writes and removes it with the passage, from `search`.
+
+    Below row-level security PostgreSQL looks things up in an index only by operators that leak nothing. Equality of
+    texts is one, the match of a tsvector is none: its index would never be used.
+    """
+
+    id = None  # type: ignore[assignment]
+    pk = models.CompositePrimaryKey("tenant_id", "term", "chunk_id")
+    term = models.TextField()
+    # No foreign key: it would need a second index of this size, and the trigger knows the terms of what it removes.
+    chunk_id = models.UUIDField()
+
+    class Meta(TenantModel.Meta):
+        pass

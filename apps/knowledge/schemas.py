@@ -16,6 +16,12 @@ class SourceIn(Schema):
     collection: str | None = None
 
 
+class VectorsIn(Schema):
+    """Whether the change to another encoder waits."""
+
+    paused: bool
+
+
 # One route takes a form with files or JSON: said here, since the generator knows one body per route.
 SOURCE_BODY: dict[str, Any] = {
     "requestBody": {

@@ -90,10 +90,14 @@ class Passage:
 
 @dataclass(frozen=True, slots=True)
 class SearchResult:
-    """Passages, best first, and the terms that the query was read as."""
+    """Passages, best first, and the terms that the query was read as.
+
+    `mode`: "meaning" (vectors and words), or "words" alone where the encoder of the vectors is not installed any more.
+    """
 
     passages: tuple[Passage, ...]
     terms: tuple[str, ...]
+    mode: str = "meaning"
 
 
 @dataclass(frozen=True, slots=True)

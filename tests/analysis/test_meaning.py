@@ -16,6 +16,7 @@ from apps.analysis.models import MessageVector
 from apps.analysis.models.conversations import EMBEDDING_DIMENSIONS
 from apps.analysis.selectors import meaning
 from apps.core.tenancy import tenant_scope
+from apps.inference.services import default_space
 from tests import fakes
 from tests.conftest import ApiClient
 from tests.conversations.conftest import Talk
@@ -48,7 +49,9 @@ def near(tenant: Any, inbox: Any, talk_of: Callable[[Any], Talk]) -> Near:
             posted = talk.post(f"at {cosine}")
             with tenant_scope(tenant.id):
                 vector = _at(cosine, posted.message.id.int % 2**32)
-                MessageVector.objects.create(message_id=posted.message.id, conversation_id=talk.id, embedding=vector)
+                MessageVector.objects.create(
+                    message_id=posted.message.id, conversation_id=talk.id, space=default_space(), embedding=vector
+                )
         return talk
 
     return made
@@ -136,7 +139,10 @@ def test_pages_end_where_enough_was_looked_at(api: ApiClient, near: Near, monkey
 
 
 def _cursor(distance: float, number: float, count: int = EMBEDDING_DIMENSIONS) -> str:
-    packed = struct.pack("<d16s", distance, bytes(16)) + np.full(count, number, dtype="<f2").tobytes()
+    packed = (
+        struct.pack("<8sd16s", meaning._mark(default_space()), distance, bytes(16))
+        + np.full(count, number, dtype="<f2").tobytes()
+    )
     return base64.urlsafe_b64encode(packed).decode().rstrip("=")
 
 

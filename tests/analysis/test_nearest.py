@@ -19,6 +19,7 @@ from apps.core.tenancy import tenant_scope
 
 pytestmark = pytest.mark.django_db
 Ids = list[uuid.UUID]
+SPACE = "encoder@1"
 
 
 def _write(tenant: Any, vectors: np.ndarray) -> Ids:
@@ -30,7 +31,9 @@ def _write(tenant: Any, vectors: np.ndarray) -> Ids:
             Message(**common, seq=number + 1, prev_public_seq=number) for number in range(len(vectors))
         )
         MessageVector.objects.bulk_create(
-            MessageVector(tenant_id=tenant.id, message=row, conversation_id=conversation_id, embedding=vector)
+            MessageVector(
+                tenant_id=tenant.id, message=row, conversation_id=conversation_id, space=SPACE, embedding=vector
+            )
             for row, vector in zip(rows, vectors, strict=True)
         )
     return [row.id for row in rows]
@@ -65,7 +68,7 @@ def test_a_small_organisation_is_read_exactly(tenant: Any, other_tenant: Any, in
     mine, theirs, query = _vectors(200, 1), _vectors(300, 2), _vectors(1, 3)[0]
     ids = _write(tenant, mine)
     _write(other_tenant, theirs)
-    found = messages_nearest(tenant_id=tenant.id, vector=query, limit=20)
+    found = messages_nearest(tenant_id=tenant.id, space=SPACE, vector=query, limit=20)
     assert {one.message_id for one in found} == set(_exact(ids, mine, query, 20))
     assert [one.distance for one in found] == sorted(one.distance for one in found)
 
@@ -80,7 +83,7 @@ def test_the_index_finds_nearly_the_same(
     ids = _write(tenant, mine)
     shares = []
     for query in _vectors(10, 3):
-        found = messages_nearest(tenant_id=tenant.id, vector=query, limit=20)
+        found = messages_nearest(tenant_id=tenant.id, space=SPACE, vector=query, limit=20)
         shares.append((len(found), _share(found, _exact(ids, mine, query, 20))))
     assert {count for count, _ in shares} == {20}
     assert sum(share for _, share in shares) / len(shares) >= 0.95
@@ -89,7 +92,7 @@ def test_the_index_finds_nearly_the_same(
 def test_the_way_through_the_index_was_taken(tenant: Any, inbox: Any, by_index: None) -> None:
     """The control of the test above."""
     _write(tenant, _vectors(5, 1))
-    asked = {"tenant": tenant.id, "vector": str(_vectors(1, 3)[0].tolist()), "limit": 3}
+    asked = {"tenant": tenant.id, "space": SPACE, "vector": str(_vectors(1, 3)[0].tolist()), "limit": 3}
     with tenant_scope(tenant.id), connection.cursor() as cursor:
         cursor.execute(f"EXPLAIN {nearest._BY_INDEX}", asked)
         assert "analysis_messagevector_hnsw" in "\n".join(line for (line,) in cursor.fetchall())
@@ -103,11 +106,11 @@ def test_what_the_index_gives_up_is_read_exactly(
     mine, query = _vectors(25, 1), _vectors(1, 3)[0]
     _write(other_tenant, _vectors(1000, 2))
     ids = _write(tenant, mine)
-    found = messages_nearest(tenant_id=tenant.id, vector=query, limit=20)
+    found = messages_nearest(tenant_id=tenant.id, space=SPACE, vector=query, limit=20)
     assert {one.message_id for one in found} == set(_exact(ids, mine, query, 20))
 
 
 def test_fewer_than_asked_for_are_all_there_are(tenant: Any, inbox: Any, by_index: None) -> None:
     ids = _write(tenant, _vectors(3, 1))
-    found = messages_nearest(tenant_id=tenant.id, vector=_vectors(1, 3)[0], limit=20)
+    found = messages_nearest(tenant_id=tenant.id, space=SPACE, vector=_vectors(1, 3)[0], limit=20)
     assert {one.message_id for one in found} == set(ids)

@@ -28,16 +28,25 @@ class FakeEncoder:
     def __init__(self) -> None:
         self.calls: list[list[str]] = []
         self.priorities: set[str] = set()
+        self.models: set[str] = set()
 
     @property
     def texts(self) -> list[str]:
         return [text for call in self.calls for text in call]
 
     def __call__(
-        self, texts: Sequence[str], *, tenant_id: uuid.UUID, deadline_s: float = 10, priority: str = "live", **_: Any
+        self,
+        texts: Sequence[str],
+        *,
+        tenant_id: uuid.UUID,
+        deadline_s: float = 10,
+        priority: str = "live",
+        model: str = "",
+        **_: Any,
     ) -> EmbedResult:
         self.calls.append(list(texts))
         self.priorities.add(priority)
+        self.models.add(model)
         return EmbedResult(np.stack([self._vector(text) for text in texts]).astype(np.float32))
 
     def _vector(self, text: str) -> Any:

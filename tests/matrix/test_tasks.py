@@ -16,9 +16,10 @@ from django.core.files.base import ContentFile
 from django.core.files.storage import default_storage
 from django.core.files.uploadedfile import SimpleUploadedFile
 
-from apps.analysis.models import Batch, TranslatedDocument
+from apps.analysis.models import Batch, ClassifierVersion, MessageVector, TranslatedDocument
 from apps.analysis.services.annotations import annotation_start
 from apps.analysis.services.batches import batch_create_from_items, batch_delete, batches_prune
+from apps.analysis.services.classifier_encoders import classifiers_follow
 from apps.analysis.services.classifiers import classifier_create
 from apps.analysis.services.conversation_summaries import summary_start
 from apps.analysis.services.documents import document_create, documents_prune
@@ -27,12 +28,13 @@ from apps.conversations.services import conversation_create, draft_create, inbox
 from apps.core.clock import now
 from apps.core.redis import redis_client
 from apps.core.tenancy import tenant_scope
-from apps.inference.services import answering
+from apps.inference.models import VectorSpace
+from apps.inference.services import answering, spaces_follow
 from apps.inference.services.rpc import payload_key
 from apps.inference.services.streams import stream_key
 from apps.jobs.models import Job, JobDispatch
 from apps.jobs.services import JobContext, job_enqueue, job_kinds, job_run, jobs_sweep
-from apps.knowledge.models import Source
+from apps.knowledge.models import ChunkVector, Source
 from apps.knowledge.services import source_create_from_text
 from apps.tenants.pruning import retention_run
 from apps.tenants.services import organization_create
@@ -180,6 +182,27 @@ def _summary(tenant_id: uuid.UUID) -> uuid.UUID:
     return job_id
 
 
+def _former(tenant_id: uuid.UUID) -> None:
+    """As if another encoder had been the default until now: of the passages' vectors, the messages' and the heads."""
+    for job in (_ingest, _annotation, _train):
+        job_run(job(tenant_id))
+    with tenant_scope(tenant_id):
+        ChunkVector.objects.update(space="former@1")
+        MessageVector.objects.update(space="former@1")
+        VectorSpace.objects.update(serving="former@1")
+        ClassifierVersion.objects.update(embedding_model="former")
+
+
+def _vectors(kind: str) -> Callable[[uuid.UUID], uuid.UUID]:
+    def make(tenant_id: uuid.UUID) -> uuid.UUID:
+        _former(tenant_id)
+        spaces_follow()
+        with tenant_scope(tenant_id):
+            return Job.objects.get(kind=kind).id
+
+    return make
+
+
 KINDS: dict[str, Callable[[uuid.UUID], uuid.UUID]] = {
     "analysis.batch_delete": _batch_delete,
     "analysis.batch_run": _batch,
@@ -187,10 +210,12 @@ KINDS: dict[str, Callable[[uuid.UUID], uuid.UUID]] = {
     "analysis.document_translate": _document,
     "analysis.conversation_summarize": _summary,
     "analysis.message_annotate": _annotation,
+    "analysis.vectors_build": _vectors("analysis.vectors_build"),
     "assistant.draft_generate": _draft,
     "assistant.reply_generate": _reply,
     "knowledge.files_delete": _files_delete,
     "knowledge.source_ingest": _ingest,
+    "knowledge.vectors_build": _vectors("knowledge.vectors_build"),
 }
 
 
@@ -288,7 +313,9 @@ def _old_job(tenant_id: uuid.UUID) -> None:
 # Each: what to prepare, what to run.
 PERIODIC: dict[str, tuple[Callable[[uuid.UUID], None], Callable[[], Any]]] = {
     "apps.analysis.tasks.batches_prune_task": (_old_batch, batches_prune),
+    "apps.analysis.tasks.classifiers_follow_task": (_former, classifiers_follow),
     "apps.analysis.tasks.documents_prune_task": (_old_document, documents_prune),
+    "apps.inference.tasks.spaces_follow_task": (_former, spaces_follow),
     "apps.jobs.tasks.job_sweep_task": (_lost_jobs, jobs_sweep),
     "apps.tenants.tasks.retention_run_task": (_old_job, retention_run),
     "apps.usage.tasks.idempotency_prune_task": (_old_records, idempotency_prune),

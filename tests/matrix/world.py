@@ -33,6 +33,7 @@ from apps.conversations.services import (
 from apps.conversations.types import Annotation
 from apps.core.clock import now
 from apps.core.tenancy import tenant_scope
+from apps.inference.services import MESSAGES, PASSAGES, default_space, spaces_hold
 from apps.jobs.services import job_enqueue
 from apps.knowledge.chunking import ChunkDraft
 from apps.knowledge.models import Source
@@ -146,8 +147,12 @@ def _conversation(world: World) -> None:
     found = Annotation("en", "neutral", 0.1, canary, {"pt": canary})
     message_annotate(tenant_id=tenant_id, message_id=asked.id, annotation=found)
     with tenant_scope(tenant_id):
+        spaces_hold(MESSAGES, written=[default_space()])
         MessageVector.objects.create(
-            message_id=asked.id, conversation_id=conversation_id, embedding=vector_of(asked.text)
+            message_id=asked.id,
+            conversation_id=conversation_id,
+            space=default_space(),
+            embedding=vector_of(asked.text),
         )
     with tenant_scope(tenant_id):
         reply = Reply.objects.create(
@@ -184,7 +189,8 @@ def _knowledge(world: World) -> None:
     document = PreparedDocument(f"{canary}.md", "", f"{canary} title", "markdown", (), (draft,), (canary,))
     with tenant_scope(tenant_id):
         source = Source.objects.get(id=made.id)
-        source_replace(source, [document], {canary: vector_of(draft.text)})
+        spaces_hold(PASSAGES, written=[default_space()])
+        source_replace(source, [document], [default_space()], {(default_space(), canary): vector_of(draft.text)})
         source.status = "ready"
         source.save()
         chunk_id = source.documents.get().chunks.get().id

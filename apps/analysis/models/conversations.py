@@ -6,6 +6,7 @@ from django.db import models
 from pgvector.django import HalfVectorField, HnswIndex
 
 from apps.core.bases import TenantModel
+from apps.inference.types import SPACE_CHARS
 
 EMBEDDING_DIMENSIONS = 384
 
@@ -13,21 +14,27 @@ EMBEDDING_DIMENSIONS = 384
 class MessageVector(TenantModel):
     """Where a message lies among all texts: the vector of its text in English where it could be had, else as it is.
 
-    In 16 bits a number: half the size of table and index, the same messages found.
+    In 16 bits a number: half the size of table and index, the same messages found. One row for each space (`name@revision`
+    of the encoder) that counts. The column's default in the database is the space of those rows that were written before
+    there was the column, and by processes that do not know it.
     """
 
     message = models.ForeignKey("conversations.Message", on_delete=models.CASCADE, db_constraint=False)
     conversation_id = models.UUIDField()
+    space = models.CharField(max_length=SPACE_CHARS)
     embedding = HalfVectorField(dimensions=EMBEDDING_DIMENSIONS)
 
     class Meta(TenantModel.Meta):
-        constraints = [models.UniqueConstraint(fields=["tenant_id", "message"], name="analysis_messagevector_message")]
+        constraints = [
+            models.UniqueConstraint(fields=["tenant_id", "message", "space"], name="analysis_messagevector_once")
+        ]
         indexes = [
+            models.Index(fields=["tenant_id", "space"], name="analysis_messagevector_space"),
             HnswIndex(
                 fields=["embedding"],
                 name="analysis_messagevector_hnsw",
                 m=16,
                 ef_construction=64,
                 opclasses=["halfvec_cosine_ops"],
-            )
+            ),
         ]

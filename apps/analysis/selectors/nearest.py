@@ -22,19 +22,20 @@ EXACT_MESSAGES = 20_000
 _MAX_SCAN = 100_000
 
 _COUNT = """
-SELECT count(*) FROM (SELECT 1 FROM analysis_messagevector WHERE tenant_id = %(tenant)s LIMIT %(most)s) AS mine
+SELECT count(*) FROM (
+  SELECT 1 FROM analysis_messagevector WHERE tenant_id = %(tenant)s AND space = %(space)s LIMIT %(most)s) AS mine
 """
 # MATERIALIZED keeps the planner from the approximate index.
 _EXACT = """
 WITH mine AS MATERIALIZED (
   SELECT conversation_id, message_id, embedding <=> %(vector)s::halfvec AS distance
-  FROM analysis_messagevector WHERE tenant_id = %(tenant)s
+  FROM analysis_messagevector WHERE tenant_id = %(tenant)s AND space = %(space)s
 )
 SELECT conversation_id, message_id, distance FROM mine ORDER BY distance LIMIT %(limit)s
 """
 _BY_INDEX = """
 SELECT conversation_id, message_id, embedding <=> %(vector)s::halfvec AS distance
-FROM analysis_messagevector WHERE tenant_id = %(tenant)s
+FROM analysis_messagevector WHERE tenant_id = %(tenant)s AND space = %(space)s
 ORDER BY embedding <=> %(vector)s::halfvec LIMIT %(limit)s
 """
 _SETTINGS = "SELECT set_config('hnsw.ef_search', %s, true), set_config('hnsw.max_scan_tuples', %s, true)"
@@ -54,13 +55,15 @@ class Near:
         return self.distance, self.conversation_id
 
 
-def messages_nearest(*, tenant_id: uuid.UUID, vector: Any, limit: int) -> list[Near]:
+def messages_nearest(*, tenant_id: uuid.UUID, space: str, vector: Any, limit: int) -> list[Near]:
     """Return up to `limit` (at most 1,000) messages, nearest first; fewer only when there are no more.
 
-    `vector`: float16 (384,). Recall is 1 up to EXACT_MESSAGES, and that of the index above.
+    `vector`: float16 (384,) in `space`, the only one that is looked at. Recall is 1 up to EXACT_MESSAGES, and that of the
+    index above.
     """
     asked: dict[str, Any] = {
         "tenant": tenant_id,
+        "space": space,
         "vector": "[" + ",".join(map(repr, np.asarray(vector, dtype=np.float32).tolist())) + "]",
         "limit": limit,
         "most": EXACT_MESSAGES + 1,

@@ -15,6 +15,7 @@ from typing import Any
 from apps.analysis.models import MessageVector
 from apps.analysis.services.heads import vectors_of
 from apps.analysis.services.language import language_among, language_of
+from apps.analysis.services.message_vectors import vectors_keep
 from apps.analysis.services.running import nlp_run
 from apps.analysis.services.translate import SURE
 from apps.analysis.services.translation_pairs import language_base, sources_for
@@ -22,8 +23,9 @@ from apps.analysis.types import Call
 from apps.conversations.selectors import conversation_get, message_get, message_ids, messages_before
 from apps.conversations.services import message_annotate
 from apps.conversations.types import Annotation, MessageInfo
-from apps.core.errors import Invalid, NotFound
+from apps.core.errors import Invalid, NotFound, Unavailable
 from apps.core.tenancy import tenant_scope
+from apps.inference.services import MESSAGES, SpacesChanged, space_model, spaces_hold, spaces_writing
 from apps.inference.types import Priority
 from apps.jobs.services import JobContext, job_enqueue, jobs_hasten
 
@@ -108,13 +110,24 @@ def message_annotate_run(ctx: JobContext) -> None:
     read = text_read(tenant_id=ctx.tenant_id, text=message.text, hint=hint)
     ctx.check()
     annotation = _annotation(ctx.tenant_id, message, read)
-    call = Call(ctx.tenant_id, "batch")
-    vector = vectors_of(call, [read.text or message.text])[0]
-    with ctx.finishing():
-        message_annotate(tenant_id=ctx.tenant_id, message_id=message.id, annotation=annotation)
-        MessageVector.objects.update_or_create(
-            message_id=message.id, defaults={"conversation_id": message.conversation_id, "embedding": vector}
-        )
+    text, spaces = read.text or message.text, spaces_writing(tenant_id=ctx.tenant_id, holder=MESSAGES)
+    vectors: dict[str, Any] = {}
+    while not ctx.finished:
+        vectors |= {space: _vector(ctx.tenant_id, text, space) for space in spaces if space not in vectors}
+        try:
+            with ctx.finishing():
+                message_annotate(tenant_id=ctx.tenant_id, message_id=message.id, annotation=annotation)
+                wanted = spaces_hold(MESSAGES, written=tuple(vectors))
+                vectors_keep(message, {space: vectors[space] for space in wanted})
+        except SpacesChanged as changed:
+            spaces = changed.spaces
+
+
+def _vector(tenant_id: uuid.UUID, text: str, space: str) -> Any:
+    model = space_model(space)
+    if model is None:
+        raise Unavailable("The encoder has been taken out of the catalogue meanwhile.", code="model_unavailable")
+    return vectors_of(Call(tenant_id, "batch"), [text], model=model.name)[0]
 
 
 def text_read(*, tenant_id: uuid.UUID, text: str, hint: str = "", priority: Priority = "batch") -> _Read:

@@ -131,10 +131,10 @@ def classifier_train(ctx: JobContext) -> None:
         )
     call = Call(ctx.tenant_id, "batch", time.monotonic() + _TRAIN_S)
     ctx.progress(0, 2, "reading the examples")
-    vectors = vectors_of(call, [text for text, _ in rows])
+    model = default_model("embedding")
+    vectors = vectors_of(call, [text for text, _ in rows], model=model.name)
     ctx.progress(1, 2, "training")
     labels, head, metrics = head_fit(vectors, [label for _, label in rows])
-    model = default_model("embedding")
     with ctx.finishing():
         ClassifierVersion.objects.filter(classifier_id=classifier_id, number=number).update(
             status="ready",

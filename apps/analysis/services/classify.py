@@ -49,10 +49,10 @@ def run(call: Call, texts: Sequence[str], options: ClassifyOptions) -> list[Outc
     Errors: Invalid "labels_invalid", NotFound "classifier_not_found", Conflict "classifier_not_ready".
     """
     found = _head(call, options)
-    shares = head_probabilities(vectors_of(call, texts), found.head)
+    shares = head_probabilities(vectors_of(call, texts, model=found.model), found.head)
     outcomes: list[Outcome] = [_result(found.labels, row) for row in shares]
     if options.explain:
-        return explain_outcomes(call, texts, outcomes, labels=found.labels, head=found.head)
+        return explain_outcomes(call, texts, outcomes, labels=found.labels, model=found.model, head=found.head)
     return outcomes
 
 

@@ -17,14 +17,16 @@ _AT_ONCE = 256
 _CACHED = 64
 
 
-def vectors_of(call: Call, texts: Sequence[str]) -> Any:
-    """Return float32 (n, dim) unit vectors of any number of texts. Errors as `embed_texts`."""
+def vectors_of(call: Call, texts: Sequence[str], *, model: str = "") -> Any:
+    """Return float32 (n, dim) unit vectors of any number of texts, of the encoder `model` or the default one. Errors as
+    `embed_texts`."""
     parts = [
         embed_texts(
             texts[begin : begin + _AT_ONCE],
             tenant_id=call.tenant_id,
             deadline_s=call.left_s(),
             priority=call.priority,
+            model=model,
         ).vectors
         for begin in range(0, len(texts), _AT_ONCE)
     ]

@@ -12,7 +12,7 @@ from django.db import connection
 
 from apps.core.errors import Invalid
 from apps.core.tenancy import connection_release, tenant_scope
-from apps.inference.services import embed_texts
+from apps.inference.services import PASSAGES, embed_texts, space_model, space_serving
 from apps.knowledge.lexis import query_terms, tsquery_literal
 from apps.knowledge.links import PassageRef, passage_url
 from apps.knowledge.ranking import DEFAULT_RANK_RULES, Candidate, CorpusStats, RankRules, rank
@@ -32,30 +32,34 @@ _STATS = """
 SELECT coalesce(sum(chunk_count), 0), coalesce(sum(term_count), 0) FROM knowledge_document WHERE tenant_id = %(tenant)s
 """
 _FREQUENCIES = """
-SELECT w.term, (SELECT count(*) FROM knowledge_chunk c
-                WHERE c.tenant_id = %(tenant)s AND c.search @@ ('''' || w.term || '''')::tsquery)
+SELECT w.term, (SELECT count(*) FROM knowledge_chunkterm t WHERE t.tenant_id = %(tenant)s AND t.term = w.term)
 FROM unnest(%(terms)s::text[]) AS w(term)
 """
 _NEAREST = """
-SELECT c.id FROM knowledge_chunk c WHERE c.tenant_id = %(tenant)s {collections}
-ORDER BY c.embedding <=> %(vector)s::vector LIMIT %(vector_limit)s
+SELECT v.chunk_id FROM knowledge_chunkvector v
+WHERE v.tenant_id = %(tenant)s AND v.space = %(space)s {collections}
+ORDER BY v.embedding <=> %(vector)s::vector LIMIT %(vector_limit)s
 """
 _WORDS = """
-SELECT c.id FROM knowledge_chunk c WHERE c.tenant_id = %(tenant)s AND c.search @@ %(rare)s::tsquery {collections}
+SELECT c.id FROM knowledge_chunk c WHERE c.tenant_id = %(tenant)s {collections} AND c.id IN (
+  SELECT t.chunk_id FROM knowledge_chunkterm t WHERE t.tenant_id = %(tenant)s AND t.term = ANY(%(rare)s::text[]))
 ORDER BY ts_rank_cd(c.search, %(any)s::tsquery, 1) DESC LIMIT %(lexical_limit)s
 """
 _TYPOS = """
 SELECT c.id, w.term FROM unnest(%(unknown)s::text[]) AS w(term)
 CROSS JOIN LATERAL (SELECT c.id FROM knowledge_chunk c
+                    LEFT JOIN knowledge_chunkvector v
+                      ON v.tenant_id = c.tenant_id AND v.chunk_id = c.id AND v.space = %(space)s
                     WHERE c.tenant_id = %(tenant)s AND w.term <%% c.text {collections}
-                    ORDER BY c.embedding <=> %(vector)s::vector LIMIT 8) AS c
+                    ORDER BY v.embedding <=> %(vector)s::vector LIMIT 8) AS c
 """
 _DETAILS = """
 SELECT c.id, c.document_id, c.source_id, d.title, d.name, d.url, c.heading, c.anchor, c.text, c.ordinal, c.text_sha256,
-       c.term_count, d.chunk_count, 1 - (c.embedding <=> %(vector)s::vector),
+       c.term_count, d.chunk_count, coalesce(1 - (v.embedding <=> %(vector)s::vector), 0),
        (SELECT coalesce(jsonb_object_agg(l.lexeme, cardinality(l.positions)), '{{}}'::jsonb)
           FROM unnest(c.search) AS l WHERE l.lexeme = ANY(%(terms)s::text[]))
 FROM knowledge_chunk c JOIN knowledge_document d ON d.tenant_id = c.tenant_id AND d.id = c.document_id
+LEFT JOIN knowledge_chunkvector v ON v.tenant_id = c.tenant_id AND v.chunk_id = c.id AND v.space = %(space)s
 WHERE c.tenant_id = %(tenant)s AND c.id = ANY(%(ids)s::uuid[])
 """
 
@@ -70,6 +74,9 @@ def passages_search(
 ) -> SearchResult:
     """Return the `k` best passages for `query`, best first, of the given collections or of all.
 
+    The query is read by the encoder of the space that serves. Where the catalogue does not list that any more the search
+    goes by words alone, and says so: `mode` is "words", and every cosine is 0.
+
     Limits:  k from 1 to 50; a query of at most 2,000 characters, of which the encoder reads its 256 word pieces.
     Errors:  Invalid (query_missing, k_invalid); Busy, Unavailable, DeadlineExceeded of the embedding.
     """
@@ -78,43 +85,61 @@ def passages_search(
         raise Invalid("The query is empty.", code="query_missing")
     if not 1 <= k <= MAX_RESULTS:
         raise Invalid(f"k must be from 1 to {MAX_RESULTS}.", code="k_invalid")
-    # Before the scope: no database connection is held while the model works.
-    connection_release()
-    vector = embed_texts([query], tenant_id=tenant_id).vectors[0]
     words = query_terms(query)
     parameters: dict[str, Any] = {
         "tenant": tenant_id,
-        "vector": "[" + ",".join(f"{value:.7g}" for value in vector.tolist()) + "]",
         "terms": words,
         "collections": list(collections) if collections is not None else None,
         "vector_limit": max(VECTOR_CANDIDATES, 2 * k),
         "lexical_limit": max(LEXICAL_CANDIDATES, 2 * k),
     }
-    with tenant_scope(tenant_id):
-        rows, stats = _candidates(parameters)
+    space = space_serving(tenant_id=tenant_id, holder=PASSAGES)
+    while True:
+        parameters |= {"space": space, "vector": _query_vector(tenant_id, query, space)}
+        with tenant_scope(tenant_id):
+            now_serving = space_serving(tenant_id=tenant_id, holder=PASSAGES)
+            if now_serving == space:
+                rows, stats = _candidates(parameters)
+                break
+        # Another space has taken over while the query was read: its vectors do not compare with ours.
+        space = now_serving
     ranked = rank([_candidate(row) for row in rows], words, stats, rules, k=k)
     by_id = {row[0]: row for row in rows}
     passages = tuple(
         _passage(tenant_id, by_id[item.key], item.score, item.cosine, item.lexical)  # type: ignore[index]
         for item in ranked
     )
-    return SearchResult(passages, tuple(words))
+    return SearchResult(passages, tuple(words), "meaning" if parameters["vector"] else "words")
+
+
+def _query_vector(tenant_id: uuid.UUID, query: str, space: str) -> str | None:
+    """Return the query's vector in `space` as a literal, or None where its encoder is not in the catalogue."""
+    model = space_model(space)
+    if model is None:
+        return None
+    # Before the scope: no database connection is held while the model works.
+    connection_release()
+    vector = embed_texts([query], tenant_id=tenant_id, model=model.name).vectors[0]
+    return "[" + ",".join(f"{value:.7g}" for value in vector.tolist()) + "]"
 
 
 def _candidates(parameters: dict[str, Any]) -> tuple[list[tuple[Any, ...]], CorpusStats]:
     """Return the rows of all candidates and the statistics of the organisation's passages."""
-    within = "AND c.collection = ANY(%(collections)s::text[])" if parameters["collections"] is not None else ""
+    limited = parameters["collections"] is not None
+    within = "AND c.collection = ANY(%(collections)s::text[])" if limited else ""
     with connection.cursor() as cursor:
         cursor.execute(_STATS, parameters)
         passages, term_total = cursor.fetchone()
         if not passages:
             return [], CorpusStats(0, 0.0, {})
         frequency = _frequencies(cursor, parameters)
-        cursor.execute(_NEAREST.format(collections=within), parameters)
-        ids = {row[0] for row in cursor.fetchall()}
+        ids: set[uuid.UUID] = set()
+        if parameters["vector"]:
+            cursor.execute(_NEAREST.format(collections=within.replace("c.", "v.")), parameters)
+            ids = {row[0] for row in cursor.fetchall()}
         rare = _rare_terms(frequency)
         if rare:
-            parameters |= {"rare": tsquery_literal(rare), "any": tsquery_literal(list(frequency))}
+            parameters |= {"rare": rare, "any": tsquery_literal(list(frequency))}
             cursor.execute(_WORDS.format(collections=within), parameters)
             ids.update(row[0] for row in cursor.fetchall())
         typos = _typos(cursor, parameters, frequency, within)

@@ -6,7 +6,6 @@ import hashlib
 import threading
 import time
 import uuid
-from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 
@@ -17,12 +16,13 @@ from apps.core.clock import now
 from apps.core.errors import Busy, DeadlineExceeded, Invalid, Unavailable
 from apps.core.tenancy import tenant_scope
 from apps.events.services import event_record
-from apps.inference.services import default_model, embed_texts
+from apps.inference.services import PASSAGES, SpacesChanged, embed_texts, space_model, spaces_hold, spaces_writing
 from apps.jobs.services import JobContext
 from apps.knowledge.extract.box import BoxDocument
 from apps.knowledge.extract.types import ExtractError
-from apps.knowledge.models import EMBEDDING_DIMENSIONS, Chunk, Source
+from apps.knowledge.models import EMBEDDING_DIMENSIONS, Source
 from apps.knowledge.services.inputs import ReadDocument, source_documents
+from apps.knowledge.services.vectors import vectors_known
 from apps.knowledge.services.write import PreparedDocument, source_replace
 from apps.knowledge.types import SourceStatus
 
@@ -38,7 +38,7 @@ class _Run:
     """What one reading has gathered so far."""
 
     ctx: JobContext
-    model: str
+    spaces: tuple[str, ...]
     documents: dict[str, PreparedDocument] = field(default_factory=dict)
     problems: list[dict[str, str]] = field(default_factory=list)
     chunk_total: int = 0
@@ -60,13 +60,17 @@ def source_ingest(ctx: JobContext) -> None:
         source = Source.objects.filter(id=source_id).first()
     if source is None:
         return
-    model = default_model("embedding")
-    run = _Run(ctx, f"{model.name}@{model.revision}")
+    run = _Run(ctx, spaces_writing(tenant_id=ctx.tenant_id, holder=PASSAGES))
     with _Embedder(run) as embedder:
         for document in source_documents(ctx.tenant_id, source, check=ctx.check):
             _take(run, embedder, document)
-        vectors = embedder.finish()
-    _finish(run, source_id, vectors)
+        while True:
+            try:
+                _finish(run, source_id, embedder.finish())
+                return
+            except SpacesChanged as changed:
+                # Another encoder began to count while we read.
+                embedder.extend(changed.spaces)
 
 
 def _take(run: _Run, embedder: _Embedder, read: ReadDocument) -> None:
@@ -80,14 +84,14 @@ def _take(run: _Run, embedder: _Embedder, read: ReadDocument) -> None:
     elif run.chunk_total + len(result.chunks) > settings.KNOWLEDGE_MAX_CHUNKS:
         _problem(run, read.name, "too_many_passages", "The source has more passages than the limit.")
     else:
-        prepared = _prepare(read, result, run.model)
+        prepared = _prepare(read, result)
         run.documents[prepared.name] = prepared
         run.chunk_total += len(prepared.drafts)
         embedder.add(prepared)
     _show(run, embedder)
 
 
-def _prepare(read: ReadDocument, result: BoxDocument, model: str) -> PreparedDocument:
+def _prepare(read: ReadDocument, result: BoxDocument) -> PreparedDocument:
     return PreparedDocument(
         name=read.name,
         url=read.url,
@@ -95,7 +99,7 @@ def _prepare(read: ReadDocument, result: BoxDocument, model: str) -> PreparedDoc
         format=result.format,
         flags=result.flags,
         drafts=result.chunks,
-        digests=tuple(_digest(f"{model}\n{draft.embed_text}") for draft in result.chunks),
+        digests=tuple(_digest(draft.embed_text) for draft in result.chunks),
     )
 
 
@@ -114,9 +118,10 @@ def _show(run: _Run, embedder: _Embedder, *, force: bool = False) -> None:
         return
     run.shown_at = time.monotonic()
     read = run.files_done / max(run.files_total, run.files_done, 1)
-    embedded = embedder.done / run.chunk_total if run.chunk_total else 1.0
+    total = run.chunk_total * len(run.spaces)
+    embedded = embedder.done / total if total else 1.0
     run.published = max(run.published, min(0.99, read * embedded))
-    note = f"{run.files_done}/{run.files_total} · {embedder.done}/{run.chunk_total}"
+    note = f"{run.files_done}/{run.files_total} · {embedder.done}/{total}"
     run.ctx.progress(round(run.published * 1000), 1000, note)
 
 
@@ -126,11 +131,10 @@ class _Embedder:
     def __init__(self, run: _Run) -> None:
         self._run = run
         self._pool = ThreadPoolExecutor(max_workers=EMBED_THREADS, thread_name_prefix="embed")
-        self._vectors: dict[str, np.ndarray] = {}
-        self._waiting: dict[str, str] = {}
+        self._vectors: dict[tuple[str, str], np.ndarray] = {}
+        self._waiting: dict[str, dict[str, str]] = {}
         self._futures: list[Future[None]] = []
         self._asked: set[str] = set()
-        self._sent: set[str] = set()
         self._stopped = threading.Event()
 
     def __enter__(self) -> _Embedder:
@@ -143,9 +147,10 @@ class _Embedder:
 
     @property
     def done(self) -> int:
-        """Passages that have their vector."""
+        """Vectors that the passages have, of one for each passage and space."""
         documents = self._run.documents.values()
-        return sum(digest in self._vectors for document in documents for digest in document.digests)
+        digests = [digest for document in documents for digest in document.digests]
+        return sum((space, digest) in self._vectors for space in self._run.spaces for digest in digests)
 
     def add(self, document: PreparedDocument) -> None:
         """Take a document's passages; whole batches start at once."""
@@ -156,16 +161,31 @@ class _Embedder:
             if digest not in self._asked
         }
         self._asked.update(texts)
-        known = _known_vectors(self._run.ctx.tenant_id, list(texts))
-        self._vectors.update(known)
-        self._waiting.update({digest: text for digest, text in texts.items() if digest not in known})
-        while len(self._waiting) >= EMBED_BATCH:
-            self._send()
+        for space in self._run.spaces:
+            self._want(space, texts)
 
-    def finish(self) -> dict[str, np.ndarray]:
-        """Embed the rest and return every vector by digest."""
-        while self._waiting:
-            self._send()
+    def extend(self, spaces: tuple[str, ...]) -> None:
+        """Take further spaces, for all passages so far."""
+        self._run.spaces += spaces
+        documents = self._run.documents.values()
+        for space in spaces:
+            for document in documents:
+                texts = zip(document.digests, (draft.embed_text for draft in document.drafts), strict=True)
+                self._want(space, {key: text for key, text in texts if (space, key) not in self._vectors})
+
+    def _want(self, space: str, texts: dict[str, str]) -> None:
+        known = vectors_known(tenant_id=self._run.ctx.tenant_id, space=space, digests=list(texts))
+        self._vectors.update({(space, digest): vector for digest, vector in known.items()})
+        waiting = self._waiting.setdefault(space, {})
+        waiting.update({digest: text for digest, text in texts.items() if digest not in known})
+        while len(waiting) >= EMBED_BATCH:
+            self._send(space)
+
+    def finish(self) -> dict[tuple[str, str], np.ndarray]:
+        """Embed the rest and return every vector by space and digest."""
+        for space, waiting in self._waiting.items():
+            while waiting:
+                self._send(space)
         for future in self._futures:
             while not future.done():
                 self._run.ctx.check()
@@ -175,14 +195,18 @@ class _Embedder:
         _show(self._run, self, force=True)
         return self._vectors
 
-    def _send(self) -> None:
-        batch = dict(list(self._waiting.items())[:EMBED_BATCH])
+    def _send(self, space: str) -> None:
+        waiting = self._waiting[space]
+        batch = dict(list(waiting.items())[:EMBED_BATCH])
         for digest in batch:
-            del self._waiting[digest]
-        self._futures.append(self._pool.submit(self._embed, batch))
+            del waiting[digest]
+        self._futures.append(self._pool.submit(self._embed, space, batch))
 
-    def _embed(self, batch: dict[str, str]) -> None:
+    def _embed(self, space: str, batch: dict[str, str]) -> None:
         texts = list(batch.values())
+        model = space_model(space)
+        if model is None:
+            raise Unavailable("The encoder has been taken out of the catalogue meanwhile.", code="model_unavailable")
         give_up = time.monotonic() + BUSY_PATIENCE_S
         while True:
             try:
@@ -192,6 +216,7 @@ class _Embedder:
                     deadline_s=EMBED_DEADLINE_S,
                     priority="batch",
                     should_stop=self._stopped.is_set,
+                    model=model.name,
                 )
                 break
             except (Busy, Unavailable, DeadlineExceeded) as error:
@@ -206,7 +231,7 @@ class _Embedder:
                 code="embedding_dimensions",
             )
         for digest, vector in zip(batch, result.vectors, strict=True):
-            self._vectors[digest] = vector
+            self._vectors[space, digest] = vector
 
     def _raise_early(self) -> None:
         for future in [future for future in self._futures if future.done()]:
@@ -220,16 +245,7 @@ def _wait(future: Future[None]) -> None:
         return
 
 
-def _known_vectors(tenant_id: uuid.UUID, digests: Sequence[str]) -> dict[str, np.ndarray]:
-    """Return the vectors of texts that this organisation has embedded before, by digest."""
-    if not digests:
-        return {}
-    with tenant_scope(tenant_id):
-        rows = Chunk.objects.filter(embed_sha256__in=digests).order_by("embed_sha256").distinct("embed_sha256")
-        return {digest: np.asarray(vector) for digest, vector in rows.values_list("embed_sha256", "embedding")}
-
-
-def _finish(run: _Run, source_id: uuid.UUID, vectors: dict[str, np.ndarray]) -> None:
+def _finish(run: _Run, source_id: uuid.UUID, vectors: dict[tuple[str, str], np.ndarray]) -> None:
     with run.ctx.finishing():
         source = Source.objects.select_for_update().filter(id=source_id).first()
         if source is None:
@@ -240,7 +256,8 @@ def _finish(run: _Run, source_id: uuid.UUID, vectors: dict[str, np.ndarray]) -> 
             source_fail(source, first["code"], first["message"])
             run.ctx.fail(first["code"], first["message"])
             return
-        source_replace(source, list(run.documents.values()), vectors)
+        spaces = spaces_hold(PASSAGES, written=run.spaces)
+        source_replace(source, list(run.documents.values()), spaces, vectors)
         source.status, source.error_code, source.error_message = SourceStatus.READY, "", ""
         source.flags = sorted({flag for document in run.documents.values() for flag in document.flags})
         source.ready_at = now()

@@ -54,5 +54,22 @@ CELERY_BEAT_SCHEDULE = {
         "options": {"expires": 600},
     },
     "retention": {"task": "apps.tenants.tasks.retention_run_task", "schedule": 3600.0, "options": {"expires": 600}},
+    # On the queue of common work: the inference worker's threads are for those who wait for a model.
+    "spaces-follow": {
+        "task": "apps.inference.tasks.spaces_follow_task",
+        "schedule": 60.0,
+        "options": {"expires": 50, "queue": "default"},
+    },
+    "spaces-follow-thoroughly": {
+        "task": "apps.inference.tasks.spaces_follow_task",
+        "schedule": 3600.0,
+        "kwargs": {"thorough": True},
+        "options": {"expires": 600, "queue": "default"},
+    },
+    "classifiers-follow": {
+        "task": "apps.analysis.tasks.classifiers_follow_task",
+        "schedule": 60.0,
+        "options": {"expires": 50},
+    },
     "usage-prune": {"task": "apps.usage.tasks.idempotency_prune_task", "schedule": 3600.0, "options": {"expires": 600}},
 }
