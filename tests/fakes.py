@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from apps.inference import services as inference
-from apps.inference.services import GenerationStream
+from apps.inference.services import GenerationStream, space_building
 from apps.inference.types import (
     ClassifyResult,
     EmbedResult,
@@ -196,6 +196,8 @@ CALLS = (
 def install(monkeypatch: pytest.MonkeyPatch, models: FakeModels) -> FakeModels:
     """Put the stand-ins into every module of ours that has imported the real calls."""
     ours = [module for name, module in sys.modules.items() if name.startswith("apps.") and "inference" not in name]
+    # The one module of inference that calls it as other apps do.
+    ours.append(space_building)
     for name in CALLS:
         real = getattr(inference, name)
         for module in ours:
