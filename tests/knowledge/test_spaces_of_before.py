@@ -85,4 +85,4 @@ def test_words_go_with_their_passage(tenant: Any, other_tenant: Any, add_files: 
         Chunk.objects.all()._raw_delete("default")
         assert ChunkTerm.objects.count() == 0
     with tenant_scope(other_tenant.id):
-        assert ChunkTerm.objects.filter(term="pallet").count() == 1
+        assert ChunkTerm.objects.filter(term="pallet").count() == 2
