@@ -12,6 +12,7 @@ texts and noise, since a million texts would take an hour to embed; queries are 
 from __future__ import annotations
 
 import argparse
+import hashlib
 import os
 import re
 import statistics
@@ -37,6 +38,7 @@ SHARES = (60, 25, 10, 4, 1)
 TENANTS = [uuid.UUID(int=number + 1) for number in range(len(SHARES))]
 FOUND, LOOKED_AT = 20, 200
 INDEX = "analysis_messagevector_hnsw"
+SPACE = "encoder@1"
 
 
 def prepare() -> psycopg.Connection[Any]:
@@ -71,8 +73,8 @@ def milliseconds(ask: Callable[[], Any], times: int = 9) -> tuple[float, float]:
 
 # -- by meaning ------------------------------------------------------------------------------------------------------
 _WRITE = """
-INSERT INTO analysis_messagevector (id, tenant_id, message_id, conversation_id, embedding)
-SELECT gen_random_uuid(), tenant, gen_random_uuid(), md5(tenant::text || rows.n / 400)::uuid,
+INSERT INTO analysis_messagevector (id, tenant_id, message_id, conversation_id, space, embedding)
+SELECT gen_random_uuid(), tenant, gen_random_uuid(), md5(tenant::text || rows.n / 400)::uuid, %(space)s,
        l2_normalize(base.e + half.e + noise.e)::halfvec
 FROM (SELECT n, (%(tenants)s::uuid[])[1 + width_bucket(n %% 100, %(bounds)s::int[])] AS tenant
       FROM generate_series(%(first)s::int, %(last)s::int) AS n) AS rows
@@ -124,7 +126,14 @@ def meaning(server: psycopg.Connection[Any], sizes: Sequence[int]) -> None:
     bounds = [sum(SHARES[:number]) for number in range(1, len(SHARES))]
     for size in sizes:
         server.execute(f"DROP INDEX IF EXISTS {INDEX}")
-        asked = {"tenants": TENANTS, "bounds": bounds, "count": count, "first": written, "last": size - 1}
+        asked = {
+            "tenants": TENANTS,
+            "bounds": bounds,
+            "count": count,
+            "first": written,
+            "last": size - 1,
+            "space": SPACE,
+        }
         server.execute(_WRITE, asked)
         written = size
         began = time.perf_counter()
@@ -172,7 +181,7 @@ def _every(tenant: uuid.UUID, queries: Any) -> tuple[list[float], list[set[uuid.
     took, found = [], []
     for query in queries:
         began = time.perf_counter()
-        rows = messages_nearest(tenant_id=tenant, vector=query, limit=LOOKED_AT)
+        rows = messages_nearest(tenant_id=tenant, space=SPACE, vector=query, limit=LOOKED_AT)
         took.append((time.perf_counter() - began) * 1000)
         found.append({row.message_id for row in rows[:FOUND]})
     return took, found
@@ -181,8 +190,8 @@ def _every(tenant: uuid.UUID, queries: Any) -> tuple[list[float], list[set[uuid.
 # -- by filters ------------------------------------------------------------------------------------------------------
 _CONVERSATIONS = """
 INSERT INTO conversations_conversation (id, tenant_id, inbox_id, contact_id, status, handler, subject, locale, labels,
-  last_seq, last_public_seq, staff_seen_seq, last_text, last_role, csat_comment, mood, language, intents, created_at,
-  updated_at)
+  last_seq, last_public_seq, staff_seen_seq, last_text, last_role, csat_comment, mood, language, intents, assignee_id,
+  created_at, updated_at)
 SELECT md5('c' || n)::uuid, tenant, md5('i' || tenant)::uuid, md5('p' || n)::uuid,
   CASE WHEN n %% 10 < 2 THEN 'open' ELSE 'resolved' END, CASE WHEN n %% 3 = 0 THEN 'bot' ELSE 'person' END, '', 'en',
   CASE WHEN n %% 9973 = 0 THEN ARRAY['fraud'] WHEN n %% 10 = 3 THEN ARRAY['billing', 'vip'] ELSE ARRAY[]::text[] END,
@@ -191,6 +200,7 @@ SELECT md5('c' || n)::uuid, tenant, md5('i' || tenant)::uuid, md5('p' || n)::uui
   CASE WHEN n %% 9949 = 0 THEN 'fi' WHEN n %% 100 < 8 THEN 'pt' ELSE 'en' END,
   CASE WHEN n %% 9941 = 0 THEN ARRAY['complaint'] WHEN n %% 100 < 40 THEN ARRAY['order status']
        ELSE ARRAY[]::text[] END,
+  CASE WHEN n %% 3 = 0 OR n %% 9973 = 0 THEN NULL ELSE md5('u' || n %% 40)::uuid END,
   now() - n * interval '1 minute', now() - (hashint4(n) & 16777215) * interval '1 second'
 FROM (SELECT n, (%(tenants)s::uuid[])[1 + width_bucket(n %% 100, %(bounds)s::int[])] AS tenant
       FROM generate_series(1, %(rows)s) AS n) AS rows
@@ -204,6 +214,17 @@ INSERT INTO conversations_conversationtag (id, tenant_id, conversation_id, kind,
 SELECT gen_random_uuid(), tenant_id, id, 'label', unnest(labels) FROM conversations_conversation
 UNION ALL SELECT gen_random_uuid(), tenant_id, id, 'intent', unnest(intents) FROM conversations_conversation
 """
+_MESSAGES = """
+INSERT INTO conversations_message (id, tenant_id, conversation_id, seq, prev_public_seq, role, text, private, citations,
+  decision, created_at)
+SELECT gen_random_uuid(), tenant_id, id, said.n, said.n - 1, 'contact', CASE
+  WHEN hashtext(id::text) %% 9973 = 0 AND said.n = 2 THEN 'The parcel arrived with a cracked gramophone in it, please help.'
+  ELSE 'Where is my parcel with the number ' || md5(id::text || said.n) || '? I have waited for a week now.' END,
+  false, '[]', '', created_at
+FROM conversations_conversation CROSS JOIN generate_series(1, 4) AS said(n)
+"""
+# The member of whom one conversation in forty is.
+AGENT = uuid.UUID(hashlib.md5(b"u7", usedforsecurity=False).hexdigest())
 FILTERS: tuple[dict[str, str], ...] = (
     {},
     {"status": "open"},
@@ -218,6 +239,12 @@ FILTERS: tuple[dict[str, str], ...] = (
     {"label": "fraud"},
     {"status": "open", "label": "fraud"},
     {"status": "open", "mood": "negative", "language": "pt", "label": "billing"},
+    {"status": "open", "assignee": str(AGENT)},
+    {"status": "open", "handler": "person", "assignee": "none"},
+    {"assignee": str(AGENT)},
+    {"q": "parcel"},
+    {"q": "gramophone"},
+    {"q": "nobody says this"},
 )
 
 
@@ -226,9 +253,9 @@ def filters(server: psycopg.Connection[Any], rows: int) -> None:
     organisations has `rows` conversations."""
     bounds = [sum(SHARES[:number]) for number in range(1, len(SHARES))]
     server.execute(_CONVERSATIONS, {"tenants": TENANTS, "bounds": bounds, "rows": rows * 100 // SHARES[0]})
-    for statement in (_CONTACTS, _TAGS):
+    for statement in (_CONTACTS, _TAGS, _MESSAGES):
         server.execute(statement)
-    tables = ("conversation", "contact", "conversationtag")
+    tables = ("conversation", "contact", "conversationtag", "message")
     server.execute(f"VACUUM ANALYZE {', '.join(f'conversations_{name}' for name in tables)}")
     for asked in FILTERS:
         found, indexes = page(asked)

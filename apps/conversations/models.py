@@ -121,6 +121,13 @@ class Conversation(TenantModel):
             models.Index(fields=["tenant_id", "mood", "-updated_at", "-id"], name="conversation_mood"),
             models.Index(fields=["tenant_id", "language", "-updated_at", "-id"], name="conversation_language"),
             models.Index(fields=["tenant_id", "contact", "-created_at"], name="conversation_contact"),
+            # The views Mine and Unassigned of the inbox.
+            models.Index(fields=["tenant_id", "assignee", "status", "-updated_at", "-id"], name="conversation_mine"),
+            models.Index(
+                fields=["tenant_id", "status", "handler", "-updated_at", "-id"],
+                condition=models.Q(assignee__isnull=True),
+                name="conversation_unassigned",
+            ),
         ]
 
 
