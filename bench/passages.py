@@ -1,6 +1,6 @@
 """Finding passages by their words among many, below row-level security. Starts a database of its own.
 
-    python -m bench.passages --rows 120000
+    python -m bench.passages --rows 100000
 
 Writes passages of five organisations of very different sizes, of words that are as unequally frequent as those of a
 language, and times the statements of a search for the largest organisation and for the smallest: as they are, and by the
@@ -20,7 +20,7 @@ import psycopg
 
 from bench.conversations import SHARES, TENANTS, milliseconds, prepare
 
-WORDS_EACH = 90
+WORDS_EACH = 60
 VOCABULARY = 40_000
 PASSAGES_EACH = 6
 # Of the vocabulary, by rank: what everybody says, what many say, and what few say.
@@ -81,6 +81,7 @@ def write(server: psycopg.Connection[Any], rows: int) -> None:
         "'[]', count(*), sum(term_count), now() FROM knowledge_chunk GROUP BY 1, 2, 3"
     )
     server.execute("VACUUM ANALYZE knowledge_chunk, knowledge_chunkterm, knowledge_document")
+    print("written", flush=True)
 
 
 def measure(tenant: uuid.UUID, ranks: list[int]) -> dict[str, tuple[float, Any]]:
@@ -114,7 +115,7 @@ def measure(tenant: uuid.UUID, ranks: list[int]) -> dict[str, tuple[float, Any]]
 def main() -> int:
     """Write, measure, print; the status is 1 where both ways do not find the same."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rows", type=int, default=120_000)
+    parser.add_argument("--rows", type=int, default=100_000)
     options = parser.parse_args()
     server = prepare()
     write(server, options.rows)
