@@ -30,7 +30,7 @@ BEFORE = {
     "frequencies": """SELECT w.term, (SELECT count(*) FROM knowledge_chunk c WHERE c.tenant_id = %(tenant)s
         AND c.search @@ ('''' || w.term || '''')::tsquery) FROM unnest(%(terms)s::text[]) AS w(term)""",
     "candidates": """SELECT c.id FROM knowledge_chunk c WHERE c.tenant_id = %(tenant)s AND c.search @@ %(any)s::tsquery
-        ORDER BY ts_rank_cd(c.search, %(any)s::tsquery, 1) DESC LIMIT 48""",
+        ORDER BY ts_rank_cd(c.search, %(any)s::tsquery, 1) DESC, c.id LIMIT 48""",
 }
 
 

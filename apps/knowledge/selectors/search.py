@@ -43,7 +43,7 @@ ORDER BY v.embedding <=> %(vector)s::vector LIMIT %(vector_limit)s
 _WORDS = """
 SELECT c.id FROM knowledge_chunk c WHERE c.tenant_id = %(tenant)s {collections} AND c.id IN (
   SELECT t.chunk_id FROM knowledge_chunkterm t WHERE t.tenant_id = %(tenant)s AND t.term = ANY(%(rare)s::text[]))
-ORDER BY ts_rank_cd(c.search, %(any)s::tsquery, 1) DESC LIMIT %(lexical_limit)s
+ORDER BY ts_rank_cd(c.search, %(any)s::tsquery, 1) DESC, c.id LIMIT %(lexical_limit)s
 """
 _TYPOS = """
 SELECT c.id, w.term FROM unnest(%(unknown)s::text[]) AS w(term)
