@@ -35,7 +35,8 @@ def message_annotate(*, tenant_id: uuid.UUID, message_id: uuid.UUID, annotation:
             raise NotFound("There is no such message.")
         # In the order of posting: first the conversation, then its messages.
         conversation = Conversation.objects.select_for_update(of=("self",)).get(id=conversation_id)
-        row = Message.objects.get(id=message_id)
+        # Locked too: translations are kept under the message's lock alone, and what is read here is written back.
+        row = Message.objects.select_for_update(of=("self",)).get(id=message_id)
         row.language, row.intent = annotation.language, annotation.intent
         row.sentiment, row.sentiment_score = annotation.sentiment, annotation.sentiment_score
         row.translations = _with(row.translations, annotation.translations)
