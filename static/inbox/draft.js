@@ -66,7 +66,11 @@ export class DraftCard {
 
   receive(frame) {
     if (!this.isShown()) return;
-    if (frame.type === "draft.start") this.id = frame.draft_id;
+    if (frame.type === "draft.start") {
+      // Again for the same draft: its writer died, and another one begins afresh.
+      if (this.id === frame.draft_id) [this.stream, this.marks] = [new StreamText(), []];
+      this.id = frame.draft_id;
+    }
     if (frame.draft_id !== this.id) return;
     if (frame.type === "draft.delta") this.stream.add(frame.offset, frame.text);
     if (frame.type === "draft.mark") this.marks = [...this.marks.filter((mark) => mark.start !== frame.start), frame].sort((a, b) => a.start - b.start);

@@ -158,3 +158,20 @@ def test_many_writers_at_once_keep_their_texts_apart(valkey: redis.Redis, tenant
     texts = [text_of(stream_read_sync(tenant_id, f"r{n}")) for n in range(16)]
     assert texts == ["".join(f"{n}.{word} " for word in range(50)) for n in range(16)]
     assert redis_client().xlen(stream_key(tenant_id, "r0")) < 20
+
+
+def test_a_restart_makes_void_what_an_earlier_attempt_wrote(valkey: redis.Redis, tenant_id: uuid.UUID) -> None:
+    write(tenant_id, ["Half of "]).flush()
+    second = StreamWriter(tenant_id, "r1")
+    second.restart()
+    second.append("The whole.")
+    second.end()
+    entries = stream_read_sync(tenant_id, "r1")
+    assert [entry.kind for entry in entries] == ["delta", "restart", "delta", "end"]
+    assert (text_of(entries), entries[2].offset) == ("The whole.", 0)
+
+
+def test_a_restart_of_nothing_writes_nothing(valkey: redis.Redis, tenant_id: uuid.UUID) -> None:
+    writer = StreamWriter(tenant_id, "r1")
+    writer.restart()
+    assert stream_read_sync(tenant_id, "r1") == []

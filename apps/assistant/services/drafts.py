@@ -64,6 +64,8 @@ def draft_generate(ctx: JobContext) -> None:
     if draft.status != "running":
         return
     writer = StreamWriter(ctx.tenant_id, str(draft.id))
+    # An attempt that died has left half a draft, which this one does not go on with: it writes its own.
+    writer.restart()
     run = _DraftRun(ctx, draft, writer)
     hint = {"draft": "start", "draft_id": str(draft.id), "conversation_id": str(draft.conversation_id)}
     hint_send(conversation_group(ctx.tenant_id, draft.conversation_id), hint)

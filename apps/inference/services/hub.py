@@ -85,6 +85,8 @@ class Subscription(Follower):
 
     def _fresh(self, entry: StreamEntry) -> StreamEntry | None:
         """Cut text that was delivered already: after a flush a writer starts again at offset 0."""
+        if entry.kind == "restart":
+            self._offset = 0
         if entry.kind != "delta":
             return entry
         if self._offset is not None and entry.offset < self._offset:

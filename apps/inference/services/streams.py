@@ -1,7 +1,8 @@
 """Reply streams: text on its way from a worker to whoever watches it, resumable from any entry.
 
-Redis stream `t:{tenant}:reply:{id}`. Entries have a kind (`delta`, `mark`, `end`), the offset in Unicode code points
-before them, and text or JSON. The stream is not a record: what must last is written to the database at the end.
+Redis stream `t:{tenant}:reply:{id}`. Entries have a kind (`delta`, `mark`, `restart`, `end`), the offset in Unicode code
+points before them, and text or JSON. A `restart` makes all before it void. The stream is not a record: what must last is
+written to the database at the end.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from apps.inference.services.faults import redis_unavailable
 
 logger = logging.getLogger(__name__)
 
-EntryKind = Literal["delta", "mark", "end"]
+EntryKind = Literal["delta", "mark", "restart", "end"]
 EndStatus = Literal["done", "cancelled", "failed"]
 
 COALESCE_S = 0.04
@@ -112,6 +113,20 @@ class StreamWriter:
                 self._start()
                 self._flush()
                 self._add({"k": "mark", "o": self._written, "d": json.dumps(data)})
+
+    def restart(self) -> None:
+        """Begin afresh where an earlier attempt has written something: its text and marks are void from here on.
+
+        For text that cannot be gone on with. Without Redis nothing was read that could be in the way.
+        """
+        with self._lock:
+            if self._ended:
+                return
+            self._start()
+            if not self._entries:
+                return
+            self._text, self._written = "", 0
+            self._add({"k": "restart", "o": 0})
 
     def end(self, status: EndStatus = "done", code: str = "", data: dict[str, Any] | None = None) -> None:
         """Write what is left and the end entry; the stream then lives for 10 minutes. A second call is ignored."""
@@ -215,6 +230,8 @@ def text_of(entries: list[StreamEntry]) -> str:
     """Return the text of a stream's deltas, each at its offset: after a flush the same text may come twice."""
     text = ""
     for entry in entries:
-        if entry.kind == "delta" and entry.offset <= len(text):
+        if entry.kind == "restart":
+            text = ""
+        elif entry.kind == "delta" and entry.offset <= len(text):
             text += entry.text[len(text) - entry.offset :]
     return text
