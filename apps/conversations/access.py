@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 import time
 import uuid
 from dataclasses import replace
-from typing import Any
 
 from django.conf import settings
 
 from apps.accounts.access import access_credential
+from apps.conversations.identity import identity_check, identity_proven
 from apps.conversations.models import Contact, Conversation, Inbox, VisitorToken
 from apps.conversations.selectors import conversation_get, inbox_get, inboxes_list
+from apps.conversations.services.contacts import contact_told
 from apps.conversations.services.visitors import (
     LIFETIME,
     reserved_conversation_id,
@@ -21,9 +20,17 @@ from apps.conversations.services.visitors import (
     visitor_token_issue,
     visitor_token_issued_at,
 )
-from apps.conversations.types import ConversationInfo, InboxInfo, Visitor
+from apps.conversations.types import (
+    MAX_ATTRIBUTES_BYTES,
+    ConversationInfo,
+    Identity,
+    InboxInfo,
+    Visitor,
+    last_within,
+    storable,
+)
 from apps.core.clock import now
-from apps.core.errors import Forbidden, NotFound
+from apps.core.errors import NotFound
 from apps.core.ids import parse_id
 from apps.core.tenancy import tenant_scope
 from apps.tenants.selectors import organization_demo
@@ -60,12 +67,14 @@ def access_visitor(
     """Return the visitor of a token, or a new one when the token is missing, not ours, or expired.
 
     `attributes` (up to 50 short texts that the host page tells of its visitor, unproven) are kept with the contact;
-    `locale` is the language the visitor reads, when it is one of ours.
+    `locale` is the language the visitor reads, when it is one of ours. A proven identity is attached.
 
-    A proven identity (hex HMAC-SHA-256 of its id under the inbox's secret) is attached; a wrong proof raises Forbidden.
-    Effects: a known token's 30 days start again.
+    Errors:  Forbidden "identity_invalid" or "identity_expired" (a wrong proof), "identity_required" (none, where the inbox
+             admits proven identities only: a token of an earlier visit is no proof).
+    Effects: a known token's 30 days start again; what the identity says of the contact is kept.
     """
-    found = _visitor(inbox, token, _proven_identity(inbox, identity))
+    proven = access_identity(inbox, identity)
+    found = _visitor(inbox, token, proven)
     known = dict(settings.LANGUAGES)
     found = replace(
         found, attributes=_attributes(attributes), locale=locale if isinstance(locale, str) and locale in known else ""
@@ -73,24 +82,48 @@ def access_visitor(
     if found.contact_id is not None and found.attributes:
         with tenant_scope(inbox.tenant_id):
             contact = Contact.objects.select_for_update().get(id=found.contact_id)
-            contact.attributes = dict(list({**contact.attributes, **found.attributes}.items())[-MAX_ATTRIBUTES:])
+            # What is told now stays; of what was told before, what fits beside it.
+            kept = {name: value for name, value in contact.attributes.items() if name not in found.attributes}
+            told = dict(list({**kept, **found.attributes}.items())[-MAX_ATTRIBUTES:])
+            contact.attributes = last_within(told, MAX_ATTRIBUTES_BYTES)
             contact.save(update_fields=["attributes"])
     return found
+
+
+def access_identity(inbox: InboxInfo, raw: object) -> Identity | None:
+    """Return the identity that `raw` proves for an inbox, or None where it admits visitors without one. Raises Forbidden."""
+    with tenant_scope(inbox.tenant_id):
+        row = Inbox.objects.get(id=inbox.id)
+    proven = identity_proven(row, raw)
+    identity_check(row, proven is not None)
+    return proven
+
+
+def access_visitor_admitted(visitor: Visitor) -> None:
+    """Raise Forbidden "identity_required" when the visitor's inbox has come to admit proven identities only."""
+    if visitor.identity is not None:
+        return
+    with tenant_scope(visitor.tenant_id):
+        row = Inbox.objects.filter(id=visitor.inbox_id).first()
+    if row is None:
+        raise NotFound("There is no such inbox.", code="inbox_not_found")
+    identity_check(row, False)
+
+
+def access_contact_admitted(conversation: ConversationInfo) -> None:
+    """Raise Forbidden "identity_required" when the contact is not proven and the inbox admits proven identities only."""
+    with tenant_scope(conversation.tenant_id):
+        identity_check(Inbox.objects.get(id=conversation.inbox_id), conversation.contact.verified)
 
 
 def _attributes(raw: object) -> dict[str, str]:
     if not isinstance(raw, dict):
         return {}
     some = list(raw.items())[:MAX_ATTRIBUTES]
-    return {_storable(name, 60): _storable(value, 1000) for name, value in some if isinstance(value, str | int | float)}
+    return {storable(name, 60): storable(value, 1000) for name, value in some if isinstance(value, str | int | float)}
 
 
-def _storable(value: object, limit: int) -> str:
-    """Return text that the database takes: what a page says of its visitor must not keep them from writing."""
-    return str(value).replace("\x00", "").encode("utf-8", "replace").decode()[:limit]
-
-
-def _visitor(inbox: InboxInfo, token: object, proven: dict[str, str] | None) -> Visitor:
+def _visitor(inbox: InboxInfo, token: object, proven: Identity | None) -> Visitor:
     if isinstance(token, str):
         issued = visitor_token_issued_at(inbox_id=inbox.id, token=token)
         if issued is not None:
@@ -110,26 +143,14 @@ def _slide(row: VisitorToken) -> None:
         VisitorToken.objects.filter(id=row.id).update(expires_at=fresh)
 
 
-def _for_identity(inbox: InboxInfo, token: str, contact_id: uuid.UUID, proven: dict[str, str] | None) -> Visitor:
+def _for_identity(inbox: InboxInfo, token: str, contact_id: uuid.UUID, proven: Identity | None) -> Visitor:
     """A token whose contact is not the proven person starts afresh, so that nobody reads another's history."""
     if proven is not None:
-        contact = Contact.objects.filter(id=contact_id).values_list("external_id", flat=True).first()
-        if contact != proven["id"]:
+        known = Contact.objects.filter(id=contact_id, external_id=proven.id, verified=True).exists()
+        if not known:
             return Visitor(inbox.tenant_id, inbox.id, visitor_token_issue(inbox_id=inbox.id), None, proven)
+        contact_told(contact_id, proven)
     return Visitor(inbox.tenant_id, inbox.id, token, contact_id, proven)
-
-
-def _proven_identity(inbox: InboxInfo, identity: Any) -> dict[str, str] | None:
-    if identity is None:
-        return None
-    if not isinstance(identity, dict) or not isinstance(identity.get("id"), str) or not 0 < len(identity["id"]) <= 120:
-        raise Forbidden("The identity is not valid.", code="identity_invalid")
-    with tenant_scope(inbox.tenant_id):
-        secret = Inbox.objects.values_list("identity_secret", flat=True).get(id=inbox.id)
-    expected = hmac.new(secret.encode(), identity["id"].encode("utf-8", "replace"), hashlib.sha256).hexdigest()
-    if not hmac.compare_digest(expected.encode(), str(identity.get("hash", "")).encode("utf-8", "replace")):
-        raise Forbidden("The identity is not valid.", code="identity_invalid")
-    return {name: _storable(identity[name], 254) for name in ("id", "email", "name") if identity.get(name)}
 
 
 def access_visitor_conversation(visitor: Visitor, raw_id: object) -> tuple[uuid.UUID, bool]:

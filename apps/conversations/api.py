@@ -8,7 +8,7 @@ from django.http import HttpRequest
 from ninja import Router
 
 from apps.accounts.access import principal_of
-from apps.conversations.access import access_conversation_by_id
+from apps.conversations.access import access_contact_admitted, access_conversation_by_id
 from apps.conversations.schemas import ConversationIn, ConversationPatch, InboxIn, InboxPatch, MessageIn
 from apps.conversations.selectors import conversations_list, inboxes_list, messages_after
 from apps.conversations.services import (
@@ -33,7 +33,10 @@ router = Router(tags=["conversations"])
 @router.post("", response={201: dict})
 @idempotent
 def conversation_add(request: HttpRequest, body: ConversationIn) -> tuple[int, dict[str, Any]]:
-    """Open a conversation for a contact, in the named inbox or the first one."""
+    """Open a conversation for a contact, in the named inbox or the first one.
+
+    An inbox that admits proven identities only (`identity_required`) wants `contact.identity` here too.
+    """
     principal = principal_of(request)
     principal.require("conversations:write")
     inbox_id = None
@@ -41,8 +44,10 @@ def conversation_add(request: HttpRequest, body: ConversationIn) -> tuple[int, d
         inbox_id = parse_id(body.inbox)
         if inbox_id is None:
             raise NotFound("There is no such inbox.", code="inbox_not_found")
+    said = {"name": body.contact.name, "email": body.contact.email}
+    proof = body.contact.identity.dict(exclude_none=True) if body.contact.identity is not None else None
     made = conversation_create(
-        tenant_id=principal.tenant_id, contact=body.contact.dict(), inbox_id=inbox_id, actor=principal.actor
+        tenant_id=principal.tenant_id, contact=said, identity=proof, inbox_id=inbox_id, actor=principal.actor
     )
     return 201, made.as_dict()
 
@@ -119,7 +124,11 @@ def inbox_add(request: HttpRequest, body: InboxIn) -> tuple[int, dict[str, Any]]
 
 @router.patch("/inboxes/{inbox_id}")
 def inbox_change(request: HttpRequest, inbox_id: str, body: InboxPatch) -> dict[str, Any]:
-    """Change an inbox: name, allowed origins, look, language, bot, collections."""
+    """Change an inbox: name, allowed origins, look, language, bot, collections, whom it admits.
+
+    `identity_required` admits visitors with a proven identity only; a token's `iss` must then be `identity_issuer`, its
+    `aud` `identity_audience`, where these are set.
+    """
     principal = principal_of(request)
     principal.require("accounts:write")
     parsed = parse_id(inbox_id)
@@ -187,6 +196,8 @@ def message_add(request: HttpRequest, conversation_id: str, body: MessageIn) -> 
     client_id = parse_id(body.client_id) if body.client_id else None
     if body.client_id and client_id is None:
         raise Invalid("client_id must be a UUID.", code="client_id_invalid")
+    if body.role == "contact":
+        access_contact_admitted(found)
     posted = message_post(
         tenant_id=principal.tenant_id,
         conversation_id=found.id,

@@ -14,7 +14,11 @@ def tenant_unique(name: str) -> models.UniqueConstraint:
 
 
 class Inbox(TenantModel):
-    """A channel that visitors write to. The widget token is public (it is in the host page)."""
+    """A channel that visitors write to. The widget token is public (it is in the host page).
+
+    `identity_required` admits visitors with a proven identity only. A token's `iss` must be `identity_issuer` where that is
+    set, its `aud` `identity_audience`.
+    """
 
     name = models.CharField(max_length=80)
     widget_token = models.CharField(max_length=64, unique=True)
@@ -26,6 +30,9 @@ class Inbox(TenantModel):
     bot_enabled = models.BooleanField(default=True)
     collections = ArrayField(models.SlugField(max_length=60), default=list, blank=True)
     identity_secret = models.CharField(max_length=64)
+    identity_required = models.BooleanField(default=False, db_default=False)
+    identity_issuer = models.CharField(max_length=200, blank=True, default="", db_default="")
+    identity_audience = models.CharField(max_length=200, blank=True, default="", db_default="")
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta(TenantModel.Meta):
@@ -33,12 +40,18 @@ class Inbox(TenantModel):
 
 
 class Contact(TenantModel):
-    """A person who writes to an inbox. `verified` means that the host page proved the identity by HMAC."""
+    """A person who writes to an inbox.
+
+    `verified`: the host page proved the external id. `name_verified`, `email_verified`: it proved these as well, by a signed
+    token; otherwise they are what somebody said in a browser, and nobody is looked up or merged by them.
+    """
 
     name = models.CharField(max_length=120, blank=True)
     email = models.EmailField(blank=True)
     external_id = models.CharField(max_length=120, blank=True)
     verified = models.BooleanField(default=False)
+    name_verified = models.BooleanField(default=False, db_default=False)
+    email_verified = models.BooleanField(default=False, db_default=False)
     attributes = models.JSONField(default=dict, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
 

@@ -13,13 +13,26 @@ Slug = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,59}$")]
 Locale = Literal["en", "zh-hans"]
 
 
+class IdentityIn(Schema):
+    """A proof of who the contact is: a signed token, or an id with its hash."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    token: str | None = Field(None, max_length=4096)
+    id: str | None = Field(None, max_length=120)
+    hash: str | None = Field(None, max_length=64)
+
+
 class ContactIn(Schema):
+    """Name and address are taken as said; with `identity` the contact is the proven one, and these are not used."""
+
     name: str = Field("", max_length=120)
     email: str = Field("", max_length=254)
+    identity: IdentityIn | None = None
 
 
 class ConversationIn(Schema):
-    contact: ContactIn = Field(default_factory=lambda: ContactIn(name="", email=""))
+    contact: ContactIn = Field(default_factory=lambda: ContactIn(name="", email="", identity=None))
     inbox: str | None = None
 
 
@@ -42,6 +55,7 @@ class InboxIn(Schema):
     suggested_questions: Annotated[list[Question], Field(max_length=6)] = []
     locale: Locale = "en"
     collections: Annotated[list[Slug], Field(max_length=20)] = []
+    identity_required: bool = False
 
 
 class InboxPatch(Schema):
@@ -55,6 +69,9 @@ class InboxPatch(Schema):
     locale: Locale | None = None
     bot_enabled: bool | None = None
     collections: Annotated[list[Slug], Field(max_length=20)] | None = None
+    identity_required: bool | None = None
+    identity_issuer: str | None = Field(None, max_length=200)
+    identity_audience: str | None = Field(None, max_length=200)
 
 
 class OriginalIn(Schema):

@@ -13,6 +13,7 @@ from apps.conversations.types import (
     Annotation,
     ContactInfo,
     ConversationInfo,
+    ConversationState,
     DraftInfo,
     InboxInfo,
     MessageInfo,
@@ -37,6 +38,9 @@ def inbox_info(row: Inbox) -> InboxInfo:
         locale=row.locale,
         bot_enabled=row.bot_enabled,
         collections=tuple(row.collections),
+        identity_required=row.identity_required,
+        identity_issuer=row.identity_issuer,
+        identity_audience=row.identity_audience,
     )
 
 
@@ -146,7 +150,15 @@ def conversation_info(row: Conversation, assignee_name: str = "") -> Conversatio
         id=row.id,
         tenant_id=row.tenant_id,
         inbox_id=row.inbox_id,
-        contact=ContactInfo(contact.id, contact.name, contact.email, contact.verified, contact.attributes),
+        contact=ContactInfo(
+            contact.id,
+            contact.name,
+            contact.email,
+            contact.verified,
+            contact.name_verified,
+            contact.email_verified,
+            contact.attributes,
+        ),
         status=row.status,
         handler=row.handler,
         assignee=Person(row.assignee_id, assignee_name) if row.assignee_id else None,
@@ -189,6 +201,16 @@ def conversations_by_ids(*, tenant_id: uuid.UUID, ids: Collection[uuid.UUID]) ->
     with tenant_scope(tenant_id):
         rows = list(Conversation.objects.select_related("contact").filter(id__in=list(ids)[:100]))
         return _with_assignees(tenant_id, rows)
+
+
+def conversation_states(*, tenant_id: uuid.UUID, ids: Collection[uuid.UUID]) -> dict[uuid.UUID, ConversationState]:
+    """Return the states of those conversations that there are, in one query; at most 500 ids."""
+    with tenant_scope(tenant_id):
+        rows = Conversation.objects.filter(id__in=list(ids)[:500])
+        found = rows.values_list(
+            "id", "last_seq", "last_public_seq", "status", "handler", "assignee_id", "inbox__identity_required"
+        )
+        return {row[0]: ConversationState(*row[1:]) for row in found}
 
 
 def conversations_list(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import uuid
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -9,6 +10,9 @@ from typing import Any
 
 MAX_TEXT = 10_000
 MOODS = ("negative", "neutral", "positive")
+# What a socket frame holds beside a message's text and a conversation's row. A frame above 256 KiB ends its socket.
+MAX_ATTRIBUTES_BYTES = 16 * 1024
+MAX_TRANSLATIONS_BYTES = 48 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +42,9 @@ class InboxInfo:
     locale: str
     bot_enabled: bool
     collections: tuple[str, ...]
+    identity_required: bool = False
+    identity_issuer: str = ""
+    identity_audience: str = ""
 
     def as_dict(self) -> dict[str, Any]:
         return {
@@ -51,15 +58,33 @@ class InboxInfo:
             "locale": self.locale,
             "bot_enabled": self.bot_enabled,
             "collections": list(self.collections),
+            "identity_required": self.identity_required,
+            "identity_issuer": self.identity_issuer,
+            "identity_audience": self.identity_audience,
         }
 
 
 @dataclass(frozen=True, slots=True)
+class Identity:
+    """Who the host page says its visitor is. The id is proven; name and address where it says so, else only said."""
+
+    id: str
+    name: str = ""
+    email: str = ""
+    name_proven: bool = False
+    email_proven: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class ContactInfo:
+    """A contact. `verified`: the id was proven; name and address may still be what the visitor said."""
+
     id: uuid.UUID
     name: str
     email: str
     verified: bool = False
+    name_verified: bool = False
+    email_verified: bool = False
     attributes: dict[str, Any] = field(default_factory=dict)
 
     def as_dict(self) -> dict[str, Any]:
@@ -68,7 +93,9 @@ class ContactInfo:
             "name": self.name,
             "email": self.email,
             "verified": self.verified,
-            "attributes": self.attributes,
+            "name_verified": self.name_verified,
+            "email_verified": self.email_verified,
+            "attributes": last_within(self.attributes, MAX_ATTRIBUTES_BYTES),
         }
 
 
@@ -136,7 +163,7 @@ class MessageInfo:
             "sentiment": sentiment,
             "intent": found.intent or None,
             "original": original,
-            "translations": found.translations,
+            "translations": last_within(found.translations, MAX_TRANSLATIONS_BYTES),
         }
 
 
@@ -198,6 +225,19 @@ class ConversationInfo:
 
 
 @dataclass(frozen=True, slots=True)
+class ConversationState:
+    """What a socket compares to see that something happened: the newest seq, of all and of what visitors see, who has the
+    conversation, and whether its inbox admits proven identities only."""
+
+    last_seq: int
+    last_public_seq: int
+    status: str
+    handler: str
+    assignee_id: uuid.UUID | None
+    identity_required: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Visitor:
     """An authenticated visitor. `contact_id` is None until the first message is written."""
 
@@ -205,7 +245,7 @@ class Visitor:
     inbox_id: uuid.UUID
     token: str
     contact_id: uuid.UUID | None
-    identity: dict[str, str] | None = None
+    identity: Identity | None = None
     attributes: dict[str, str] = field(default_factory=dict)
     locale: str = ""
 
@@ -229,6 +269,23 @@ class DraftInfo:
     marks: list[dict[str, Any]]
     citations: list[dict[str, Any]]
     error_code: str
+
+
+def storable(value: object, limit: int) -> str:
+    """Return text that the database takes: what a page says of its visitor must not keep them from writing."""
+    return str(value).replace("\x00", "").encode("utf-8", "replace").decode()[:limit]
+
+
+def last_within(items: dict[str, Any], max_bytes: int) -> dict[str, Any]:
+    """Return the last items of a dict that fit into `max_bytes` of JSON together, in their order."""
+    kept: list[tuple[str, Any]] = []
+    size = 2
+    for name, value in reversed(items.items()):
+        size += len(json.dumps({name: value}, ensure_ascii=False).encode("utf-8", "replace"))
+        if size > max_bytes:
+            break
+        kept.append((name, value))
+    return dict(reversed(kept))
 
 
 def isoformat(value: datetime | None) -> str | None:

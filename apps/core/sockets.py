@@ -23,6 +23,10 @@ from apps.core.errors import AppError, Invalid, Unavailable
 log = structlog.get_logger(__name__)
 MAX_FRAME_BYTES = 16 * 1024
 MAX_QUEUED_BYTES = 256 * 1024
+# Who has more to send than fits waits until the reader has taken all but this.
+LOW_QUEUED_BYTES = 16 * 1024
+# For so long: a reader that takes less than a page of 64 KiB meanwhile is as good as gone.
+SLOW_READER_S = 30.0
 MAX_FRAMES_PER_10S = 300
 MAX_BAD_FRAMES = 20
 HELLO_TIMEOUT_S = 10
@@ -39,6 +43,8 @@ class FrameConsumer(AsyncWebsocketConsumer):
         self._queue: deque[tuple[bytes, bool]] = deque()
         self._queued_bytes = 0
         self._wake = asyncio.Event()
+        self._low = asyncio.Event()
+        self._low.set()
         self._tasks: set[asyncio.Task[Any]] = set()
         self._bad_frames = 0
         self._window_started, self._window_frames = 0.0, 0
@@ -60,6 +66,8 @@ class FrameConsumer(AsyncWebsocketConsumer):
         body = json.dumps(frame, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
         self._queue.append((body, droppable))
         self._queued_bytes += len(body)
+        if self._queued_bytes > LOW_QUEUED_BYTES:
+            self._low.clear()
         if self._queued_bytes > MAX_QUEUED_BYTES:
             kept = [item for item in self._queue if not item[1]]
             self._queue = deque(kept)
@@ -68,6 +76,16 @@ class FrameConsumer(AsyncWebsocketConsumer):
                 self.spawn(self.cut(1013))
                 return
         self._wake.set()
+
+    async def drained(self) -> None:
+        """Return when at most 16 KiB are queued; a reader who does not take them within 30 s is cut (1013).
+
+        For whoever sends more than a socket may queue. Do not call it from the pump.
+        """
+        try:
+            await asyncio.wait_for(self._low.wait(), SLOW_READER_S)
+        except TimeoutError:
+            self.spawn(self.cut(1013))
 
     def push_error(self, error: AppError, **extra: Any) -> None:
         """Queue an error frame with its stable code."""
@@ -197,6 +215,9 @@ class FrameConsumer(AsyncWebsocketConsumer):
                 body, _ = self._queue.popleft()
                 self._queued_bytes -= len(body)
                 await self.send(text_data=body.decode())
+                if self._queued_bytes <= LOW_QUEUED_BYTES:
+                    self._low.set()
+            self._low.set()
 
     async def _expect_hello(self) -> None:
         await asyncio.sleep(HELLO_TIMEOUT_S)

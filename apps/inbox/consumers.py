@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import uuid
 from typing import Any, TypeGuard
 
@@ -22,7 +23,15 @@ from apps.assistant.selectors import reply_active
 from apps.assistant.services import draft_cancel, replies_settle, reply_resume
 from apps.conversations.access import access_conversation_by_id
 from apps.conversations.selectors import conversation_get, draft_get, message_get
-from apps.conversations.services import ConversationFeed, conversation_seen, draft_create, draft_decide
+from apps.conversations.services import (
+    ConversationFeed,
+    Watch,
+    conversation_seen,
+    conversation_watch,
+    draft_create,
+    draft_decide,
+)
+from apps.conversations.types import ConversationState
 from apps.core.counts import Held
 from apps.core.errors import Conflict, Forbidden, Invalid, NotFound, Unauthenticated
 from apps.core.ids import parse_id
@@ -33,7 +42,6 @@ from apps.inference.services import StreamEntry, hub
 
 # Sockets of this process by member of staff or API key.
 HELD = Held()
-POLL_S = 4.0
 RECHECK_S = 30.0
 MAX_SUBSCRIPTIONS = 20
 
@@ -48,6 +56,8 @@ class StaffConsumer(FrameConsumer):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.feeds: dict[uuid.UUID, ConversationFeed] = {}
+        self.watches: dict[uuid.UUID, Watch] = {}
+        self.states: dict[uuid.UUID, ConversationState] = {}
         self.drafts: dict[uuid.UUID, Any] = {}
         self.queue = False
 
@@ -82,7 +92,6 @@ class StaffConsumer(FrameConsumer):
         self._counted = str(principal.id)
         self.principal, self._secret, self.greeted = principal, secret, True
         self.push({"type": "welcome", "organization_id": str(principal.tenant_id), "user_id": str(principal.id)})
-        self.spawn(self._poll())
         self.spawn(self._recheck(user))
 
     async def _recheck(self, user: Any) -> None:
@@ -167,8 +176,12 @@ class StaffConsumer(FrameConsumer):
             staff=True,
             seq=min(after, 2**31 - 1) if _is_seq(after) else conversation.last_seq,
             push=self.push,
+            drained=self.drained,
         )
         self.feeds[conversation_id] = feed
+        self.watches[conversation_id] = conversation_watch(
+            tenant_id=tenant_id, conversation_id=conversation_id, looked=lambda state: self._looked(feed, state)
+        )
         self.push({"type": "subscribed", "conversation_id": str(conversation_id), "seq": feed.seq})
         await feed.catch_up()
         active = await in_thread(reply_active)(tenant_id=tenant_id, conversation_id=conversation_id)
@@ -184,6 +197,8 @@ class StaffConsumer(FrameConsumer):
         feed = self.feeds.pop(parsed, None) if parsed else None
         if feed is not None:
             feed.close()
+            self.watches.pop(feed.conversation_id).close()
+            self.states.pop(feed.conversation_id, None)
             group = conversation_group(self.principal.tenant_id, feed.conversation_id)
             await self.channel_layer.group_discard(group, self.channel_name)
 
@@ -243,6 +258,8 @@ class StaffConsumer(FrameConsumer):
         head = {"draft_id": str(draft_id), "conversation_id": str(conversation_id)}
         if entry.kind == "delta":
             self.push({"type": "draft.delta", **head, "offset": entry.offset, "text": entry.text})
+        elif entry.kind == "restart":
+            self.push({"type": "draft.start", **head})  # again: what came before is void
         elif entry.kind == "mark":
             self.push({"type": "draft.mark", **head, **entry.data})
         elif draft_id in self.drafts:
@@ -330,15 +347,22 @@ class StaffConsumer(FrameConsumer):
             frame = {"type": "message.annotated", "conversation_id": str(conversation_id)}
             self.push({**frame, "message": found.as_dict(staff=True)})
 
-    async def _poll(self) -> None:
-        while True:
-            await asyncio.sleep(POLL_S)
-            for feed in list(self.feeds.values()):
-                try:
-                    await feed.catch_up()
-                    await replies_settle(feed)
-                except (Error, OSError):
-                    break  # the database is away; the next look finds the same rows
+    def _looked(self, feed: ConversationFeed, state: ConversationState | None) -> None:
+        """What the look without a hint found of a watched conversation."""
+        if state is None or self.feeds.get(feed.conversation_id) is not feed:
+            return
+        if state.last_seq > feed.seq or feed.open_replies():
+            self.spawn(self._catch_up(feed))
+        before = self.states.get(feed.conversation_id)
+        self.states[feed.conversation_id] = state
+        if before is not None and before != state:
+            self.spawn(self._row(feed.conversation_id))
+
+    async def _catch_up(self, feed: ConversationFeed) -> None:
+        # The database being away is no reason to end the socket: the next look finds the same rows.
+        with contextlib.suppress(Error, OSError):
+            await feed.catch_up()
+            await replies_settle(feed)
 
     async def on_close(self) -> None:
         if self._counted:
@@ -348,6 +372,8 @@ class StaffConsumer(FrameConsumer):
             return
         for feed in self.feeds.values():
             feed.close()
+        for watch in self.watches.values():
+            watch.close()
         for handle in self.drafts.values():
             handle.close()
         for feed in self.feeds.values():

@@ -65,6 +65,7 @@ CONSOLE_MESSAGES = INTENT_MESSAGES | {
     "remove_label": _("Remove the label {label}"),
     "no_email": _("No e-mail address"),
     "verified": _("Verified"),
+    "said_by_visitor": _("Said by the visitor"),
     "details": _("Details"),
     # What was found out about messages
     "mood": _("Mood"),

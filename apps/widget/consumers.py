@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 from typing import Any
 
@@ -10,22 +11,25 @@ from django.conf import settings
 from django.db import Error
 
 from apps.assistant.selectors import reply_active
-from apps.assistant.services import handoff_request, replies_settle, reply_resume
+from apps.assistant.services import handoff_request, replies_settle, reply_overdue, reply_resume
 from apps.conversations.access import (
     access_inbox_by_widget_token,
     access_visitor,
+    access_visitor_admitted,
     access_visitor_conversation,
 )
 from apps.conversations.selectors import conversation_get
 from apps.conversations.services import (
     ConversationFeed,
     NewConversation,
+    Watch,
     clean_text,
+    conversation_watch,
     csat_set,
     message_post,
     rating_set,
 )
-from apps.conversations.types import InboxInfo, Visitor
+from apps.conversations.types import ConversationInfo, ConversationState, InboxInfo, Visitor
 from apps.core.errors import Forbidden, Invalid, NotFound, RateLimited
 from apps.core.ids import parse_id
 from apps.core.peers import client_network
@@ -35,9 +39,13 @@ from apps.events.services import conversation_group, hint_send_async
 from apps.usage.services import rate_check
 from apps.widget.limits import HELD, visitors_check
 
-POLL_S = 4.0
 MESSAGES_PER_S, MESSAGE_BURST = 10, 30
-PAGE = 100
+# A visitor who has heard nothing for so long after the acknowledgement is told that it takes longer.
+REPLY_DELAYED_S = 5.0
+# After so long nothing comes any more (a run has 40 s, assistant/services/replies.py): people get the conversation.
+REPLY_AWAY_S = 45.0
+# What a visitor supposes until a status frame says otherwise.
+BOT_ANSWERS = ("open", "bot", None)
 
 
 class VisitorConsumer(FrameConsumer):
@@ -46,9 +54,12 @@ class VisitorConsumer(FrameConsumer):
     visitor: Visitor
     inbox: InboxInfo
     feed: ConversationFeed | None = None
+    watch: Watch | None = None
     group = ""
     exists = False
     _counted = ""
+    told: tuple[Any, ...] = BOT_ANSWERS
+    expecting: asyncio.Task[Any] | None = None
 
     async def on_frame(self, frame: dict[str, Any]) -> None:
         kind = frame["type"]
@@ -57,6 +68,8 @@ class VisitorConsumer(FrameConsumer):
             return
         if not self.greeted:
             await self.cut(4401)
+            return
+        if not await self._admitted():
             return
         action = {
             "message": self._message,
@@ -90,8 +103,7 @@ class VisitorConsumer(FrameConsumer):
                 inbox, frame.get("visitor_token"), frame.get("identity"), frame.get("attributes"), frame.get("locale")
             )
         except Forbidden as error:
-            self.push_error(error)
-            self.spawn(self.leave(4401))
+            await self._refuse(error)
             return
         await self._enter(inbox, visitor, frame)
 
@@ -114,6 +126,22 @@ class VisitorConsumer(FrameConsumer):
             HELD.give(self._counted)
             self._counted = ""
 
+    async def _admitted(self) -> bool:
+        """Whether the visitor may still speak: an inbox can come to admit proven identities only while sockets are open."""
+        try:
+            await in_thread(access_visitor_admitted)(self.visitor)
+        except Forbidden as error:
+            await self._refuse(error)
+            return False
+        return True
+
+    async def _refuse(self, error: Forbidden) -> None:
+        """Say why, show nothing more, and close."""
+        await self._forget()
+        self.greeted = False
+        self.push_error(error)
+        self.spawn(self.leave(4401))
+
     def _origin_allowed(self, inbox: InboxInfo) -> bool:
         found = [value.decode("latin-1") for name, value in self.scope["headers"] if name == b"origin"]
         return len(found) == 1 and (found[0] in settings.OWN_ORIGINS or found[0] in inbox.allowed_origins)
@@ -133,19 +161,27 @@ class VisitorConsumer(FrameConsumer):
             staff=False,
             seq=min(seq, 2**31 - 1),
             push=self.push,
+            drained=self.drained,
         )
+        feed, self.told = self.feed, BOT_ANSWERS
         self.group = conversation_group(inbox.tenant_id, conversation_id)
         # Joined before the first read, so that nothing falls between the two.
         await self.channel_layer.group_add(self.group, self.channel_name)
-        async with self.feed.lock:
-            await self._welcome(self.feed)
+        async with feed.lock:
+            await self._welcome(feed)
         active = await in_thread(reply_active)(tenant_id=inbox.tenant_id, conversation_id=conversation_id)
         if active is not None:
-            self.feed.reply_start(active, wait_for_resume=True)
-        self.spawn(self._poll(self.feed))
+            feed.reply_start(active, wait_for_resume=True)
+            self._expect(feed)
+        if feed is self.feed:
+            self.watch = conversation_watch(
+                tenant_id=inbox.tenant_id,
+                conversation_id=conversation_id,
+                looked=lambda state: self._looked(feed, state),
+            )
 
     async def _welcome(self, feed: ConversationFeed) -> None:
-        found, more = await feed.page(PAGE)
+        found, more = await feed.page()
         welcome: dict[str, Any] = {
             "type": "welcome",
             "visitor_token": self.visitor.token,
@@ -159,20 +195,32 @@ class VisitorConsumer(FrameConsumer):
                 tenant_id=feed.tenant_id, conversation_id=feed.conversation_id
             )
             welcome["status"], welcome["handler"] = conversation.status, conversation.handler
+            # Up to here it is history, also what follows as messages because it does not fit.
+            welcome["last_seq"] = conversation.last_public_seq
+            self.told = _told(conversation)
         self.push(welcome)
         self.greeted = True
         if more:
             self.spawn(feed.catch_up())
 
-    async def _poll(self, feed: ConversationFeed) -> None:
-        while feed is self.feed:
-            await asyncio.sleep(POLL_S)
-            if self.exists:
-                try:
-                    await feed.catch_up()
-                    await replies_settle(feed)
-                except (Error, OSError):
-                    continue  # the database is away; the next look finds the same rows
+    def _looked(self, feed: ConversationFeed, state: ConversationState | None) -> None:
+        """What the look without a hint found. Another tab may have begun the conversation meanwhile."""
+        if feed is not self.feed or state is None:
+            return
+        if state.identity_required and self.visitor.identity is None:
+            self.spawn(self._admitted())
+            return
+        self.exists = True
+        if state.last_public_seq > feed.seq or feed.open_replies():
+            self.spawn(self._catch_up(feed))
+        if (state.status, state.handler, state.assignee_id) != self.told:
+            self.spawn(self._status(feed))
+
+    async def _catch_up(self, feed: ConversationFeed) -> None:
+        # The database being away is no reason to end the socket: the next look finds the same rows.
+        with contextlib.suppress(Error, OSError):
+            await feed.catch_up()
+            await replies_settle(feed)
 
     # -- frames ------------------------------------------------------------------------------------------------------
     async def _message(self, frame: dict[str, Any]) -> None:
@@ -195,6 +243,28 @@ class VisitorConsumer(FrameConsumer):
             feed.acknowledge(posted.message)
             ack = {"client_id": frame["client_id"], "message_id": str(posted.message.id), "seq": posted.message.seq}
             self.push({"type": "ack", **ack})
+            self._expect(feed)
+
+    def _expect(self, feed: ConversationFeed) -> None:
+        """Wait for words of the bot from now on, unless they are waited for already."""
+        if self.expecting is None or self.expecting.done():
+            self.expecting = self.spawn(self._silence(feed, feed.words))
+
+    async def _silence(self, feed: ConversationFeed, words: int) -> None:
+        """Tell a visitor whom nobody answers that it takes longer; later offer the conversation to people.
+
+        It needs neither worker nor model: they may be what is away.
+        """
+        await asyncio.sleep(REPLY_DELAYED_S)
+        if feed is not self.feed or feed.words != words or self.told[1] != "bot":
+            return
+        status, handler, _ = self.told
+        self.push({"type": "status", "status": status, "handler": handler, "agent": None, "reply": "delayed"})
+        await asyncio.sleep(REPLY_AWAY_S - REPLY_DELAYED_S)
+        if feed is self.feed and feed.words == words and self.told[1] == "bot":
+            with contextlib.suppress(Error, OSError):
+                await in_thread(reply_overdue)(tenant_id=feed.tenant_id, conversation_id=feed.conversation_id)
+                await feed.catch_up()
 
     def _new(self) -> tuple[str, ...]:
         return () if self.exists else ("visitor",)
@@ -279,7 +349,14 @@ class VisitorConsumer(FrameConsumer):
             self.feed.on_hint(message)
 
     async def _status(self, feed: ConversationFeed) -> None:
+        with contextlib.suppress(Error, OSError):
+            await self._status_push(feed)
+
+    async def _status_push(self, feed: ConversationFeed) -> None:
         conversation = await in_thread(conversation_get)(tenant_id=feed.tenant_id, conversation_id=feed.conversation_id)
+        if feed is not self.feed:
+            return
+        self.told = _told(conversation)
         agent = {"name": conversation.assignee.name} if conversation.assignee else None
         self.push({"type": "status", "status": conversation.status, "handler": conversation.handler, "agent": agent})
 
@@ -288,10 +365,21 @@ class VisitorConsumer(FrameConsumer):
         await self._forget()
 
     async def _forget(self) -> None:
+        if self.watch is not None:
+            self.watch.close()
+            self.watch = None
+        if self.expecting is not None:
+            self.expecting.cancel()
+            self.expecting = None
         if self.feed is not None:
             self.feed.close()
             self.feed = None
             await self.channel_layer.group_discard(self.group, self.channel_name)
+
+
+def _told(conversation: ConversationInfo) -> tuple[Any, ...]:
+    """What a visitor is told of who has the conversation, to see when it changes."""
+    return conversation.status, conversation.handler, conversation.assignee.id if conversation.assignee else None
 
 
 def _number(value: object) -> int:

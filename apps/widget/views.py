@@ -78,6 +78,7 @@ def frame_page(request: HttpRequest) -> HttpResponse:
         "origins": origins,
         "parent_origin": parent if parent in origins else "",
         "max_length": MESSAGE_MAX_POINTS,
+        "identity_required": inbox.identity_required,
     }
     context = {"config": config, "catalogues": _frame_catalogues(), "locale": locale}
     theme = request.GET.get("theme", "")

@@ -56,7 +56,9 @@ export class Aside {
     return h("section", { class: "aside__section aside__contact" },
       h("span", { class: "avatar avatar--lg", "aria-hidden": "true", dataset: { hue: hue(item.contact?.id) } }, initials(name)),
       h("div", { class: "strong" }, name),
+      item.contact?.name && !item.contact.name_verified ? saidMark() : null,
       item.contact?.email ? h("a", { class: "small", href: `mailto:${item.contact.email}` }, item.contact.email) : h("span", { class: "faint small" }, t("no_email")),
+      item.contact?.email && !item.contact.email_verified ? saidMark() : null,
       item.contact?.verified ? h("span", { class: "badge badge--success" }, icon("check"), t("verified")) : null,
       attributes.length ? h("dl", { class: "facts small aside__facts" }, attributes.map(([key, value]) => [h("dt", null, key), h("dd", null, String(value))])) : null);
   }
@@ -169,4 +171,9 @@ function checkRow(check) {
 
 function whySkeleton() {
   return h("div", { class: "stack", "aria-hidden": "true" }, h("span", { class: "skeleton skeleton--half" }), h("span", { class: "skeleton skeleton--block" }), h("span", { class: "skeleton skeleton--block" }), h("span", { class: "skeleton skeleton--long" }));
+}
+
+/** Under a name or an address that nobody has proven. */
+function saidMark() {
+  return h("span", { class: "badge badge--warning" }, icon("alert", "icon--sm"), t("said_by_visitor"));
 }

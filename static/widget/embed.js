@@ -11,6 +11,7 @@
   const origin = new URL(script.src).origin;
   const FRAME_TIMEOUT_MS = 10000;
   const MAX_TEXT = 1000;
+  const MAX_TOKEN = 4096;
 
   const TEXTS = {
     en: { open: "Open chat", close: "Close chat", title: "Chat", unread: "unread", failed: "The chat cannot be shown on this page." },
@@ -212,6 +213,10 @@
     close,
     toggle,
     identify(id, details = {}) {
+      if (id && typeof id === "object") {
+        post({ type: "identify", identity: { token: String(id.token || "").slice(0, MAX_TOKEN) } });
+        return;
+      }
       post({ type: "identify", identity: { id: cut(id), email: cut(details.email), name: cut(details.name), hash: cut(details.hash) } });
     },
     setAttributes(attributes = {}) {
@@ -249,6 +254,9 @@
     },
     message(data) {
       emit("message", data.message);
+    },
+    identity(data) {
+      emit("identity", { code: data.code });
     },
   };
 

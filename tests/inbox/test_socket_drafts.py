@@ -11,6 +11,7 @@ import pytest
 from apps.conversations.models import Draft
 from apps.conversations.services import conversation_update
 from apps.core.tenancy import tenant_scope
+from apps.inference.services import StreamWriter
 from apps.knowledge.services import source_create_from_text
 from tests import fakes
 from tests.inbox.sessions import session_open, talk_make
@@ -63,6 +64,27 @@ async def test_a_draft_streams_word_by_word_with_verdicts(tenant: Any, inbox: An
     assert "".join(delta["text"] for delta in deltas).strip() == end["text"]
     assert {frame["conversation_id"] for frame in [*deltas, *marks, end]} == {conversation_id}
     assert [mark["supported"] for mark in marks] == [mark["supported"] for mark in end["marks"]] != []
+    await socket.close()
+
+
+async def test_a_draft_that_is_tried_again_begins_afresh(tenant: Any, inbox: Any, api: Any) -> None:
+    """The first writer died in the middle: its words must not stand before those of the second."""
+    await call(source_create_from_text, tenant_id=tenant.id, title="Shipping", text=TEXT)
+    await work()
+    conversation_id = await call(talk_make, tenant=tenant)
+    socket = await staff(api.secret)
+    await socket.send(type="draft.request", conversation_id=conversation_id)
+    draft_id = (await socket.receive("draft.start"))["draft_id"]
+    died = StreamWriter(tenant.id, draft_id)
+    await call(lambda: [died.append("Half a sentence that nob"), died.flush()])
+    await socket.receive("draft.delta")
+    await work()
+    again = await socket.receive("draft.start")
+    end = await socket.receive("draft.end", timeout_s=10)
+    started = max(at for at, frame in enumerate(socket.frames) if frame["type"] == "draft.start")
+    deltas = [frame for frame in socket.frames[started:] if frame["type"] == "draft.delta"]
+    assert (again["draft_id"], deltas[0]["offset"], end["status"]) == (draft_id, 0, "done")
+    assert "".join(delta["text"] for delta in deltas).strip() == end["text"]
     await socket.close()
 
 

@@ -48,7 +48,7 @@ def _end(tenant: Any, reply: Reply) -> None:
 async def test_a_reply_that_ended_unheard_is_ended_by_the_poll(
     tenant: Any, inbox: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("apps.widget.consumers.POLL_S", 0.2)
+    monkeypatch.setattr("apps.conversations.services.watching.POLL_S", 0.2)
     socket, welcome = await visitor(inbox)
     await say(socket, "When do pallets leave?")
     reply = await call(_start, tenant=tenant, conversation_id=uuid.UUID(welcome["conversation_id"]))
@@ -66,6 +66,10 @@ def _bot_message(tenant: Any, conversation_id: str, reply_id: uuid.UUID) -> None
     message_post(**where, role="bot", text="On Tuesday.", decision="answer", reply_id=reply_id)
 
 
+async def _at_once() -> None:
+    """A reader that takes everything."""
+
+
 async def test_a_reply_is_not_announced_after_its_message(tenant: Any, inbox: Any) -> None:
     """The hint that it begins can come later than the message."""
     socket, welcome = await visitor(inbox)
@@ -78,9 +82,10 @@ async def test_a_reply_is_not_announced_after_its_message(tenant: Any, inbox: An
         staff=False,
         seq=0,
         push=lambda frame, **_: frames.append(frame),
+        drained=_at_once,
     )
     await call(_bot_message, tenant=tenant, conversation_id=welcome["conversation_id"], reply_id=listed)
-    await feed.page(100)
+    await feed.page()
     await call(_bot_message, tenant=tenant, conversation_id=welcome["conversation_id"], reply_id=shown)
     await feed.catch_up()
     feed.reply_start(shown)

@@ -167,7 +167,7 @@ async def test_a_note_is_never_sent_and_never_a_gap(tenant: Any, inbox: Any) -> 
 async def test_without_a_hint_the_poll_finds_the_message(
     tenant: Any, inbox: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("apps.widget.consumers.POLL_S", 0.1)
+    monkeypatch.setattr("apps.conversations.services.watching.POLL_S", 0.1)
     socket, welcome = await visitor(inbox)
     await say(socket, "hello")
     await agent_say(tenant, welcome, "no dispatcher runs")

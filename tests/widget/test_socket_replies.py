@@ -102,7 +102,7 @@ async def test_a_lost_stream_is_made_up_from_the_stored_message(
     tenant: Any, inbox: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Valkey was flushed: the text comes as one last piece, and the end as ever."""
-    monkeypatch.setattr("apps.widget.consumers.POLL_S", 0.2)
+    monkeypatch.setattr("apps.conversations.services.watching.POLL_S", 0.2)
     socket, welcome = await visitor(inbox)
     await say(socket, "hello")
     reply_id = await call(reply_open, tenant=tenant, conversation_id=welcome["conversation_id"])

@@ -8,6 +8,7 @@ from apps.assistant.services.replies import (
     reply_generate,
     reply_hint_ended,
     reply_job_ended,
+    reply_overdue,
     reply_start,
 )
 from apps.assistant.services.viewing import replies_settle, reply_resume
@@ -24,6 +25,7 @@ __all__ = [
     "reply_generate",
     "reply_hint_ended",
     "reply_job_ended",
+    "reply_overdue",
     "reply_resume",
     "reply_start",
 ]

@@ -11,6 +11,7 @@ PHRASES = {
     ),
     "handoff": _("I am passing this conversation to a colleague, who will answer you here."),
     "handoff_repeated": _("I have not been able to help, so I am passing this conversation to a colleague."),
+    "handoff_away": _("I cannot answer at the moment, so I am passing this conversation to a colleague."),
     "small_talk_greeting": _("Hello! What would you like to know?"),
     "small_talk_thanks": _("You are welcome! Is there anything else you would like to know?"),
     "small_talk_bye": _("Goodbye! Come back whenever you have a question."),

@@ -127,6 +127,30 @@ def handoff_request(*, tenant_id: uuid.UUID, conversation_id: uuid.UUID, new: Ne
         reply_cancel(tenant_id=tenant_id, conversation_id=conversation_id)
 
 
+def reply_overdue(*, tenant_id: uuid.UUID, conversation_id: uuid.UUID) -> bool:
+    """Give a conversation whose last word is the contact's to people, telling so in one bot message; returns whether it was.
+
+    For whoever sees that the bot says nothing: what is away, or hangs, cannot tell. The run is cancelled.
+    """
+    with tenant_scope(tenant_id):
+        conversation = conversation_lock(tenant_id=tenant_id, conversation_id=conversation_id)
+        if conversation.last_role != "contact" or not conversation_handoff(
+            tenant_id=tenant_id, conversation_id=conversation_id, reason="model_away", actor="bot"
+        ):
+            return False
+        inbox = inbox_get(tenant_id=tenant_id, inbox_id=conversation.inbox_id)
+        message_post(
+            tenant_id=tenant_id,
+            conversation_id=conversation_id,
+            role="bot",
+            text=phrase("handoff_away", conversation.locale or inbox.locale),
+            decision="handoff",
+            actor="bot",
+        )
+        reply_cancel(tenant_id=tenant_id, conversation_id=conversation_id)
+        return True
+
+
 # -- the worker's side -----------------------------------------------------------------------------------------------
 def reply_generate(ctx: JobContext) -> None:
     """Run one reply: release sentences to its stream, then commit the message and the run's end in one transaction."""

@@ -14,13 +14,16 @@ from apps.conversations.services.inboxes import inbox_create, inbox_identity_sec
 from apps.conversations.services.messages import NewConversation, clean_text, message_post
 from apps.conversations.services.ratings import csat_set, rating_set
 from apps.conversations.services.visitors import visitor_token_issue
+from apps.conversations.services.watching import Watch, conversation_watch
 
 __all__ = [
     "NewConversation",
+    "Watch",
     "conversation_create",
     "conversation_handoff",
     "conversation_seen",
     "conversation_update",
+    "conversation_watch",
     "ConversationFeed",
     "clean_text",
     "conversation_lock",

@@ -6,8 +6,10 @@ import uuid
 from typing import Any
 
 from apps.accounts.access import access_member
+from apps.conversations.identity import identity_check, identity_proven
 from apps.conversations.models import Contact, Conversation, ConversationTag, Inbox, Message
 from apps.conversations.selectors import conversation_get
+from apps.conversations.services.contacts import contact_of_identity
 from apps.conversations.services.messages import conversation_row
 from apps.conversations.services.tags import conversation_tags_set
 from apps.conversations.types import ConversationInfo
@@ -20,16 +22,29 @@ CHANGEABLE = frozenset({"status", "handler", "assignee_id", "labels", "subject"}
 
 
 def conversation_create(
-    *, tenant_id: uuid.UUID, contact: dict[str, str], inbox_id: uuid.UUID | None = None, actor: str = ""
+    *,
+    tenant_id: uuid.UUID,
+    contact: dict[str, str],
+    identity: object = None,
+    inbox_id: uuid.UUID | None = None,
+    actor: str = "",
 ) -> ConversationInfo:
-    """Create a conversation and its contact over the API. Raises NotFound for an inbox that is missing or foreign."""
+    """Create a conversation over the API, with a new contact or that of a proven identity.
+
+    Errors: NotFound (an inbox that is missing or foreign), Forbidden (a wrong proof, or none where the inbox wants one).
+    """
     with tenant_scope(tenant_id):
         inboxes = Inbox.objects.filter(id=inbox_id) if inbox_id else Inbox.objects.order_by("created_at")
         inbox = inboxes.first()
         if inbox is None:
             raise NotFound("There is no such inbox.", code="inbox_not_found")
-        person = Contact.objects.create(name=contact.get("name", ""), email=contact.get("email", ""))
-        row = conversation_row(None, inbox, person.id)
+        proven = identity_proven(inbox, identity)
+        identity_check(inbox, proven is not None)
+        if proven is None:
+            person = Contact.objects.create(name=contact.get("name", ""), email=contact.get("email", "")).id
+        else:
+            person = contact_of_identity(proven, {})
+        row = conversation_row(None, inbox, person)
         return conversation_get(tenant_id=tenant_id, conversation_id=row.id)
 
 

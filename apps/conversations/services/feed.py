@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import uuid
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,6 +24,10 @@ from apps.inference.services import StreamEntry, hub
 
 Push = Callable[..., None]
 RESUME_GRACE_S = 0.3
+PAGE_MESSAGES = 100
+# A socket is cut when 256 KiB wait to be sent (core/sockets.py). The longest message is about 65 KiB as JSON, 175 KiB with
+# all that staff are told of it: one page, or one message that is longer than a page, always fits.
+PAGE_BYTES = 64 * 1024
 
 
 @dataclass(slots=True)
@@ -35,44 +40,68 @@ class _Reply:
 
 
 class ConversationFeed:
-    """One viewer's view of one conversation. `push(frame, droppable=)` never waits."""
+    """One viewer's view of one conversation."""
 
-    def __init__(self, *, tenant_id: uuid.UUID, conversation_id: uuid.UUID, staff: bool, seq: int, push: Push) -> None:
+    def __init__(
+        self,
+        *,
+        tenant_id: uuid.UUID,
+        conversation_id: uuid.UUID,
+        staff: bool,
+        seq: int,
+        push: Push,
+        drained: Callable[[], Awaitable[None]],
+    ) -> None:
+        """`push(frame, droppable=)` never waits; `drained()` returns when little of what was pushed is still unsent."""
         self.tenant_id, self.conversation_id, self.staff = tenant_id, conversation_id, staff
         self.seq = seq
         self.lock = asyncio.Lock()
         self.own: set[uuid.UUID] = set()
-        self._push = push
+        self._push, self._drained = push, drained
         self._replies: dict[uuid.UUID, _Reply] = {}
         self._pending: set[asyncio.Task[Any]] = set()
+        self._closed = False
+        # How often something was said to this viewer: pieces of replies, their ends, messages of others.
+        self.words = 0
 
     # -- messages ----------------------------------------------------------------------------------------------------
     async def catch_up(self) -> None:
-        """Send every message after `seq`, in order."""
+        """Send every message after `seq`, in order: a page, and the next one when the reader has taken it."""
         async with self.lock:
             more = True
-            while more:
-                found, more = await in_thread(messages_after)(
-                    tenant_id=self.tenant_id,
-                    conversation_id=self.conversation_id,
-                    after_seq=self.seq,
-                    limit=100,
-                    staff=self.staff,
-                )
+            while more and not self._closed:
+                found, more = await self._next()
+                if self._closed:
+                    return  # the socket shows another conversation by now
                 for message in found:
                     self._show(message)
+                if more:
+                    await self._drained()
 
-    async def page(self, limit: int) -> tuple[list[MessageInfo], bool]:
-        """Take up to `limit` messages after `seq` without sending them, and whether there are more. Hold `lock`."""
+    async def page(self) -> tuple[list[MessageInfo], bool]:
+        """Take the messages after `seq` without sending them, as many as a page holds, and whether there are more.
+
+        Hold `lock`.
+        """
+        found, more = await self._next()
+        for message in found:
+            self._passed(message)
+        return found, more
+
+    async def _next(self) -> tuple[list[MessageInfo], bool]:
+        """Return the next page: at most 100 messages and 64 KiB of JSON, but one message at least."""
         found, more = await in_thread(messages_after)(
             tenant_id=self.tenant_id,
             conversation_id=self.conversation_id,
             after_seq=self.seq,
-            limit=limit,
+            limit=PAGE_MESSAGES,
             staff=self.staff,
         )
-        for message in found:
-            self._passed(message)
+        size = 0
+        for count, message in enumerate(found):
+            size += len(json.dumps(message.as_dict(staff=self.staff), ensure_ascii=False).encode("utf-8", "replace"))
+            if size > PAGE_BYTES and count:
+                return found[:count], True
         return found, more
 
     def _passed(self, message: MessageInfo) -> None:
@@ -89,6 +118,7 @@ class ConversationFeed:
             self.own.add(message.id)  # others wrote before it: they are shown first, and this one is passed over
 
     def _show(self, message: MessageInfo) -> None:
+        self.words += message.role != "contact"
         reply = self._replies.get(message.reply_id) if message.reply_id else None
         if reply is not None and not reply.ended:
             self._finish(message.reply_id, reply, message)
@@ -159,6 +189,7 @@ class ConversationFeed:
             return  # seen before, or a hole that the stored message fills at the end
         frame = {"type": "reply.delta", "reply_id": str(reply_id), "offset": reply.sent, "text": fresh}
         reply.sent += len(fresh)
+        self.words += 1
         self._send(frame, droppable=True)
 
     def _finish(self, reply_id: uuid.UUID | None, reply: _Reply, message: MessageInfo) -> None:
@@ -185,6 +216,7 @@ class ConversationFeed:
         if reply.ended:
             return
         self._end(reply)
+        self.words += 1
         frame = {"type": "reply.end", "reply_id": str(reply_id), "status": status, "prev_seq": self.seq}
         if code:
             frame["code"] = code
@@ -222,7 +254,8 @@ class ConversationFeed:
         task.add_done_callback(self._pending.discard)
 
     def close(self) -> None:
-        """Stop following streams."""
+        """Stop sending and following streams."""
+        self._closed = True
         for reply in self._replies.values():
             self._end(reply)
         for task in list(self._pending):

@@ -26,6 +26,9 @@ CHANGEABLE = frozenset(
         "locale",
         "bot_enabled",
         "collections",
+        "identity_required",
+        "identity_issuer",
+        "identity_audience",
     }
 )
 # scheme://host[:port], nothing else: no path, no wildcard, no user part.
@@ -41,6 +44,7 @@ def inbox_create(
     suggested_questions: Sequence[str] = (),
     locale: str = "en",
     collections: Sequence[str] = (),
+    identity_required: bool = False,
     actor: str = "",
 ) -> InboxInfo:
     """Create an inbox with a fresh widget token. Raises Invalid for an origin that is not exactly scheme://host[:port]."""
@@ -55,6 +59,7 @@ def inbox_create(
             suggested_questions=list(suggested_questions),
             locale=locale,
             collections=list(collections),
+            identity_required=identity_required,
             identity_secret=secrets.token_hex(32),
         )
         credential_create(tenant_id=tenant_id, kind="widget", object_id=row.id, secret=token)

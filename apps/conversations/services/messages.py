@@ -9,8 +9,9 @@ from typing import Any
 
 from django.db import IntegrityError, transaction
 
-from apps.conversations.models import Contact, Conversation, Inbox, Message, VisitorToken
+from apps.conversations.models import Conversation, Inbox, Message, VisitorToken
 from apps.conversations.selectors import messages_info
+from apps.conversations.services.contacts import contact_of_identity
 from apps.conversations.services.visitors import LIFETIME, visitor_token_digest
 from apps.conversations.types import MAX_TEXT, Posted, Visitor
 from apps.core.clock import now
@@ -137,20 +138,7 @@ def _contact_of(visitor: Visitor, inbox: Inbox) -> uuid.UUID:
     known = VisitorToken.objects.filter(digest=digest).values_list("contact_id", flat=True).first()
     if known is not None:
         return known
-    identity = visitor.identity or {}
-    contact_id = None
-    if identity.get("id"):
-        contact_id = (
-            Contact.objects.filter(external_id=identity["id"], verified=True).values_list("id", flat=True).first()
-        )
-    if contact_id is None:
-        contact_id = Contact.objects.create(
-            name=identity.get("name", "")[:120],
-            email=identity.get("email", "")[:254],
-            external_id=identity.get("id", "")[:120],
-            verified=bool(identity.get("id")),
-            attributes=visitor.attributes,
-        ).id
+    contact_id = contact_of_identity(visitor.identity, visitor.attributes)
     VisitorToken.objects.create(digest=digest, inbox_id=inbox.id, contact_id=contact_id, expires_at=now() + LIFETIME)
     return contact_id
 

@@ -10,20 +10,27 @@ const RETRY_SENDING_MS = 15_000;
 /** Refusals that pass by themselves: the message stays in the outbox and is sent again. */
 const PASSING = new Set(["unavailable", "busy", "rate_limited", "deadline_exceeded"]);
 
+/** Refusals of a proof of who the visitor is. */
+const IDENTITY_CODES = new Set(["identity_invalid", "identity_expired", "identity_required"]);
+
 /**
- * Events (detail): "state" {state: connecting|online|offline|refused, code}, "welcome" {first}, "message" {message},
+ * Events (detail): "state" {state: connecting|online|offline|refused, code}, "welcome" {first}, "message" {message, history},
  * "pending" {entry}, "acked" {entry, id, seq}, "undelivered" {entry, code, message}, "reply" {id, text, state},
- * "typing", "status", "problem" {code, message}.
+ * "typing", "status", "identity" {code}: a proof is missing or was refused, "problem" {code, message}.
  */
 export class WidgetConnection extends EventTarget {
-  constructor({ url, token, storage }) {
+  constructor({ url, token, storage, identityRequired = false }) {
     super();
     this.token = token;
     this.storage = storage;
+    /** Whether this inbox admits nobody without a proof: there is no hello without one then. */
+    this.identityRequired = identityRequired;
     this.identity = storage.get("identity");
     this.attributes = null;
     this.lastSeq = 0;
     this.welcomed = false;
+    /** Messages up to here were written before this page was opened. */
+    this.historySeq = 0;
     this.replies = new Map();
     this.outbox = storage.get("outbox", []);
     this.typingSentAt = 0;
@@ -35,6 +42,11 @@ export class WidgetConnection extends EventTarget {
   }
 
   start() {
+    this.started = true;
+    if (this.identityRequired && !this.identity) {
+      this.emit("state", { state: "refused", code: this.identityCode || "identity_required" });
+      return;
+    }
     this.emit("state", { state: "connecting" });
     this.socket.start();
   }
@@ -118,10 +130,13 @@ export class WidgetConnection extends EventTarget {
     this.socket.send({ type: "typing" });
   }
 
+  /** A token is a bearer's proof with an end: it is kept in memory, the page brings it again. */
   identify(identity) {
     this.identity = identity;
-    this.storage.set("identity", identity);
+    this.identityCode = "";
+    this.storage.set("identity", identity.token ? null : identity);
     if (this.socket.isOpen()) this.hello();
+    else if (this.started) this.start();
   }
 
   setAttributes(attributes) {
@@ -137,13 +152,12 @@ export class WidgetConnection extends EventTarget {
     if (known && known !== frame.conversation_id && this.lastSeq) {
       // The server moved this visitor to another conversation: what is on screen belongs to the old one.
       this.lastSeq = 0;
+      this.welcomed = false;
       this.emit("moved");
     }
+    if (!this.welcomed) this.historySeq = frame.last_seq || 0;
+    // What does not fit into the welcome (has_more) follows as messages, in order.
     for (const message of frame.messages || []) this.take(message);
-    if (frame.has_more && frame.messages?.length) {
-      this.hello();
-      return;
-    }
     this.lastSeq = Math.max(this.lastSeq, frame.seq || 0);
     this.ready = true;
     const first = !this.welcomed;
@@ -162,7 +176,7 @@ export class WidgetConnection extends EventTarget {
     this.lastSeq = Math.max(this.lastSeq, message.seq);
     // One reply is active at a time, and each ends in one message: a stream still open here was missed while away.
     if (message.role === "bot") this.replies.clear();
-    this.emit("message", { message });
+    this.emit("message", { message, history: message.seq <= this.historySeq });
   }
 
   /** A message that names an unseen predecessor means a gap: ask for everything after what is known. */
@@ -216,16 +230,21 @@ export class WidgetConnection extends EventTarget {
       this.emit("undelivered", { entry, code: frame.code, message: frame.message });
       return;
     }
-    if (frame.code === "identity_invalid") this.identityRefused = true;
+    if (IDENTITY_CODES.has(frame.code)) {
+      this.identityCode = frame.code;
+      if (frame.code === "identity_required") this.identityRequired = true;
+    }
     this.emit("problem", { code: frame.code, message: frame.message });
   }
 
-  /** A wrong proof of identity must not close the chat for good: the visitor goes on without one. */
+  /** A wrong proof of identity must not close the chat for good: the visitor goes on without one, where that is allowed. */
   onRefused(detail) {
-    if (this.identityRefused) {
-      this.identityRefused = false;
+    const code = this.identityCode;
+    if (code) {
       this.identity = null;
       this.storage.set("identity", null);
+      this.emit("identity", { code });
+      if (!this.identityRequired) this.identityCode = "";
       this.start();
       return;
     }

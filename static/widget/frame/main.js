@@ -12,7 +12,7 @@ const config = jsonRead("config");
 const catalogues = jsonRead("i18n");
 const storage = new FrameStorage(config.token);
 const bridge = new Bridge(config.origins, config.parent_origin);
-const connection = new WidgetConnection({ url: socketUrl("/ws/widget"), token: config.token, storage });
+const connection = new WidgetConnection({ url: socketUrl("/ws/widget"), token: config.token, storage, identityRequired: config.identity_required });
 config.embedded = bridge.embedded;
 
 let opened = !bridge.embedded;
@@ -66,8 +66,8 @@ const listen = (source, handlers) => {
 };
 
 listen(connection, {
-  state({ state }) {
-    view.setConnection(state);
+  state({ state, code }) {
+    view.setConnection(state, code);
     if (state === "offline" || state === "refused") view.setLoading(false);
   },
   welcome({ frame }) {
@@ -75,8 +75,8 @@ listen(connection, {
     statusShow(frame.status ? frame : frame.conversation || {});
   },
   moved: () => view.clear(),
-  message({ message }) {
-    const fresh = connection.welcomed && !view.messages.has(message.id);
+  message({ message, history }) {
+    const fresh = !history && connection.welcomed && !view.messages.has(message.id);
     // One reply is active at a time: the bot's message ends whatever stream was still open.
     if (message.role === "bot") for (const id of [...view.streams.keys()]) view.dropStream(id);
     view.showMessage(message);
@@ -103,12 +103,14 @@ listen(connection, {
   },
   typing: (frame) => { if (frame.role !== "contact") view.showTyping(view.personName); },
   status: statusShow,
+  identity: ({ code }) => bridge.post("identity", { code }),
   problem({ code }) {
     if (code === "rate_limited") view.showNotice(t("error_rate_limited"));
   },
 });
 
-function statusShow({ status, handler }) {
+function statusShow({ status, handler, reply }) {
+  if (reply === "delayed") view.showDelayed();
   // Who the person is, an agent's message tells; until one comes the visitor is waiting.
   if (handler === "person" && view.person !== "person") view.setPerson("waiting");
   else if (handler === "bot") view.setPerson("bot");
@@ -126,7 +128,7 @@ listen(bridge, {
   },
   close: () => { opened = false; },
   identify({ identity }) {
-    if (identity?.id) connection.identify(identity);
+    if (identity?.id || identity?.token) connection.identify(identity);
   },
   attributes({ attributes }) {
     if (attributes && typeof attributes === "object") connection.setAttributes(attributes);

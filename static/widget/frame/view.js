@@ -7,6 +7,7 @@ import { composerElement } from "./composer.js";
 
 const NEAR_END_PX = 80;
 const BANNER_AFTER_MS = 1500;
+const GATES = new Set(["identity_required", "identity_expired", "identity_invalid"]);
 
 export class ChatView {
   /** `actions`: send(text), typing(), person(), close(), rate(id, value, comment), retry(clientId), csat(value). */
@@ -29,6 +30,7 @@ export class ChatView {
     this.messages.clear();
     this.pending.clear();
     this.streams.clear();
+    this.delayed = null;
     this.banner = h("div", { class: "banner", role: "status", hidden: true });
     this.log = h("ol", { class: "log", role: "log", "aria-live": "polite", "aria-relevant": "additions", "aria-label": t("messages") });
     this.intro = this.introElement();
@@ -48,6 +50,7 @@ export class ChatView {
     for (const entry of waiting) this.showPending(entry);
     this.setPerson(this.person);
     this.composer.setText(typed);
+    if (this.gateCode) this.setGate(this.gateCode);
   }
 
   headElement() {
@@ -68,6 +71,7 @@ export class ChatView {
     if (this.messages.has(message.id)) return;
     const stay = this.nearEnd();
     this.dropWaiting();
+    if (message.role !== "contact") this.dropDelayed();
     const element = messageElement(message, {
       botName: this.config.name,
       onRate: (value, comment) => this.actions.rate(message.id, value, comment),
@@ -137,6 +141,7 @@ export class ChatView {
   showStream(replyId, text) {
     const stay = this.nearEnd();
     this.dropWaiting();
+    if (text) this.dropDelayed();
     let element = this.streams.get(replyId);
     if (!element) {
       element = streamElement(replyId, this.config.name);
@@ -149,6 +154,7 @@ export class ChatView {
   }
 
   dropStream(replyId) {
+    this.dropDelayed();
     this.streams.get(replyId)?.remove();
     this.streams.delete(replyId);
   }
@@ -157,8 +163,25 @@ export class ChatView {
   showNotice(text, action) {
     const stay = this.nearEnd();
     this.dropWaiting();
-    this.log.append(h("li", { class: "line line--notice" }, h("span", null, text), action ? h("button", { class: "textlink", type: "button", onClick: action.run }, action.label) : null));
+    this.log.append(this.noticeElement(text, action));
     this.afterChange(stay);
+  }
+
+  noticeElement(text, action) {
+    return h("li", { class: "line line--notice" }, h("span", null, text), action ? h("button", { class: "textlink", type: "button", onClick: action.run }, action.label) : null);
+  }
+
+  /** Nothing has been said for a while: say so once, and offer a person. The log is a live region, so it is read out. */
+  showDelayed() {
+    if (this.delayed || this.person !== "bot") return;
+    this.delayed = this.noticeElement(t("reply_delayed"), { label: t("talk_to_person"), run: () => this.actions.person() });
+    this.log.append(this.delayed);
+    this.afterChange(true);
+  }
+
+  dropDelayed() {
+    this.delayed?.remove();
+    this.delayed = null;
   }
 
   showTyping(name) {
@@ -169,6 +192,7 @@ export class ChatView {
 
   setPerson(state, name = this.personName) {
     this.person = state;
+    if (state !== "bot") this.dropDelayed();
     this.personName = name;
     this.composer.setPerson(state);
     if (state === "person") this.setSubtitle(name ? t("with_person", { name }) : t("with_someone"), "person");
@@ -180,21 +204,33 @@ export class ChatView {
     replace(this.subtitle, h("span", { class: `dot ${kind === "waiting" ? "" : "dot--on"}` }), text);
   }
 
-  /** `state` as the connection names it. Short drops are not worth a banner. */
-  setConnection(state) {
+  /** `state` as the connection names it, `code` why it was refused. Short drops are not worth a banner. */
+  setConnection(state, code) {
     clearTimeout(this.bannerTimer);
+    this.setGate(state === "refused" && GATES.has(code) ? code : "");
     if (state === "online" || state === "connecting") {
       this.banner.hidden = true;
+      this.composer.setBlocked(false);
       return;
     }
     const show = () => {
       this.banner.className = `banner ${state === "refused" ? "banner--danger" : ""}`;
       replace(this.banner, icon("wifi-off", "icon--sm"), state === "refused" ? t("refused") : navigator.onLine ? t("reconnecting") : t("offline"));
-      this.banner.hidden = false;
+      this.banner.hidden = Boolean(this.gate);
     };
     if (state === "refused") show();
     else this.bannerTimer = setTimeout(show, BANNER_AFTER_MS);
     this.composer.setBlocked(state === "refused");
+  }
+
+  /** In place of the chat: who is not signed in on the page is told so, instead of a composer that refuses. */
+  setGate(code) {
+    this.gateCode = code;
+    this.gate?.remove();
+    this.gate = code ? h("section", { class: "gate", role: "alert" }, icon("key"), h("h2", { class: "gate__title" }, t(`${code}_title`)), h("p", { class: "gate__text" }, t(code))) : null;
+    this.composer.element.hidden = Boolean(code);
+    this.scroller.hidden = Boolean(code);
+    if (this.gate) this.scroller.before(this.gate);
   }
 
   setLoading(loading) {
