@@ -12,7 +12,7 @@ from apps.conversations.models import Contact, Conversation
 from apps.conversations.services import NewConversation, conversation_update, message_post
 from apps.core.tenancy import tenant_scope
 from tests.at_once import at_once
-from tests.conversations.test_visitors import _proof
+from tests.conversations.proofs import hash_proof
 
 
 def _say(visitor: Any, conversation_id: uuid.UUID, text: str = "hello", **extra: Any) -> Any:
@@ -40,7 +40,7 @@ def test_a_returning_visitor_is_promised_one_conversation_until_it_begins(inbox:
 
 @pytest.mark.django_db(transaction=True)
 def test_two_devices_of_one_proven_person_may_begin_at_once(inbox: Any) -> None:
-    visitors = [access_visitor(inbox, None, _proof(inbox, "user-7")) for _ in range(8)]
+    visitors = [access_visitor(inbox, None, hash_proof(inbox, "user-7")) for _ in range(8)]
     places = [access_visitor_conversation(visitor, None)[0] for visitor in visitors]
     works = [lambda v=v, p=p: _say(v, p).created for v, p in zip(visitors, places, strict=True)]
     assert at_once(works) == [True] * 8

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -35,12 +36,17 @@ def watch(page: Page, faults: list[str]) -> Page:
     return page
 
 
-@pytest.fixture(scope="session")
-def shop(stack: Stack) -> Iterator[str]:
-    """The origin of a page of another site, allowed by the demo inbox, with one script tag."""
-    demo = stack.demo
-    tag = f'<script src="{stack.base}/widget.js" data-token="{demo["widget_token"]}" data-locale="en" defer></script>'
-    body = f'<!doctype html><html lang="en"><title>Shop</title><body><h1>A shop</h1>{tag}</body></html>'.encode()
+@contextmanager
+def site(stack: Stack, inbox: dict[str, str], *, script: str = "", locale: str = "en") -> Iterator[str]:
+    """The origin of a page of another site, allowed by an inbox (`id`, `widget_token`), with one script tag.
+
+    `script` runs before it, for instance to push calls for it.
+    """
+    tag = f'<script src="{stack.base}/widget.js" data-token="{inbox["widget_token"]}" data-locale="{locale}" defer></script>'
+    before = f"<script>{script}</script>" if script else ""
+    body = (
+        f'<!doctype html><html lang="en"><title>Shop</title><body><h1>A shop</h1>{before}{tag}</body></html>'.encode()
+    )
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -56,10 +62,18 @@ def shop(stack: Stack) -> Iterator[str]:
     threading.Thread(target=server.serve_forever, daemon=True).start()
     origin = f"http://127.0.0.1:{server.server_port}"
     with stack.client() as client:
-        changed = client.patch(f"/api/v1/conversations/inboxes/{demo['inbox_id']}", json={"allowed_origins": [origin]})
+        changed = client.patch(f"/api/v1/conversations/inboxes/{inbox['id']}", json={"allowed_origins": [origin]})
         assert changed.status_code == 200, changed.text
     yield origin
     server.shutdown()
+
+
+@pytest.fixture(scope="session")
+def shop(stack: Stack) -> Iterator[str]:
+    """The origin of a page of another site with the demo inbox's widget."""
+    demo = stack.demo
+    with site(stack, {"id": demo["inbox_id"], "widget_token": demo["widget_token"]}) as origin:
+        yield origin
 
 
 @pytest.fixture(scope="session")

@@ -27,8 +27,8 @@ KNOWN_IDS |= {"entry_id", "unit_id", "document_id", "classifier_id", "invitation
 BODY_REFERENCES = {("POST /conversations", "inbox"), ("PATCH /conversations/{conversation_id}", "assignee_id")}
 QUERY_REFERENCES = {("GET /conversations", "assignee")}
 INVENTED = {"client_id"}
-# The caller's own name for an item of a batch.
-INVENTED_THERE = {("POST /jobs", "id")}
+# The caller's own names: for an item of a batch, for a contact that a proof is about.
+INVENTED_THERE = {("POST /jobs", "id"), ("POST /conversations", "id")}
 # Its values are texts only where an organisation has set phrases.
 # Lists that are the same for everybody.
 WITHOUT_TEXT = {"GET /accounts/settings", "GET /nlp", "GET /analysis/translation/languages"}
