@@ -221,7 +221,7 @@ SELECT gen_random_uuid(), tenant_id, id, said.n, said.n - 1, 'contact', CASE
   WHEN hashtext(id::text) %% 9973 = 0 AND said.n = 2 THEN 'The parcel arrived with a cracked gramophone in it, please help.'
   ELSE 'Where is my parcel with the number ' || md5(id::text || said.n) || '? I have waited for a week now.' END,
   false, '[]', '', created_at
-FROM conversations_conversation CROSS JOIN generate_series(1, 4) AS said(n)
+FROM conversations_conversation CROSS JOIN generate_series(1, 2) AS said(n)
 """
 # The member of whom one conversation in forty is.
 AGENT = uuid.UUID(hashlib.md5(b"u7", usedforsecurity=False).hexdigest())

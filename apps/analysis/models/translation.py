@@ -28,6 +28,8 @@ class GlossaryEntry(TenantModel):
                 fields=["tenant_id", "source", "target", "term_key"], name="analysis_glossaryentry_term"
             )
         ]
+        # In the order of the list, as below: a page of 50 must not read and sort them all.
+        indexes = [models.Index(fields=["tenant_id", "-id"], name="analysis_glossary_list")]
 
 
 class MemoryUnit(TenantModel):
@@ -47,6 +49,7 @@ class MemoryUnit(TenantModel):
                 fields=["tenant_id", "source", "target", "digest"], name="analysis_memoryunit_digest"
             )
         ]
+        indexes = [models.Index(fields=["tenant_id", "-id"], name="analysis_memory_list")]
 
 
 class TranslatedDocument(TenantModel):
@@ -77,4 +80,7 @@ class TranslatedDocument(TenantModel):
     expires_at = models.DateTimeField()
 
     class Meta(TenantModel.Meta):
-        indexes = [models.Index(fields=["tenant_id", "expires_at"], name="analysis_document_expiry")]
+        indexes = [
+            models.Index(fields=["tenant_id", "expires_at"], name="analysis_document_expiry"),
+            models.Index(fields=["tenant_id", "-id"], name="analysis_document_list"),
+        ]
