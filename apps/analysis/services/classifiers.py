@@ -111,7 +111,7 @@ def classifiers_list(
     """Return classifiers, newest first."""
     with tenant_scope(tenant_id):
         rows, following = paginate(Classifier.objects.all(), cursor=cursor, limit=limit)
-        return [_info(row) for row in rows], following
+        return _infos(rows), following
 
 
 def examples_list(*, tenant_id: uuid.UUID, reference: str) -> list[dict[str, str]]:
@@ -193,16 +193,16 @@ def head_fit(vectors: Any, labels: Sequence[str]) -> tuple[list[str], LinearHead
 def _taught(classifier: Classifier, examples: Sequence[Mapping[str, str]]) -> ClassifierInfo:
     """Keep the examples and enqueue a training, in the open scope."""
     rows = {_digest(text): (text, label) for text, label in map(_example, examples)}
-    known = set(classifier.examples.filter(digest__in=list(rows)).values_list("digest", flat=True))
-    for digest in known:
-        classifier.examples.filter(digest=digest).update(label=rows[digest][1])
     ClassifierExample.objects.bulk_create(
         [
             ClassifierExample(classifier=classifier, tenant_id=classifier.tenant_id, text=text, label=label, digest=key)
             for key, (text, label) in rows.items()
-            if key not in known
         ],
         batch_size=500,
+        # A text that is known gets its new label.
+        update_conflicts=True,
+        unique_fields=["tenant_id", "classifier", "digest"],
+        update_fields=["label"],
     )
     counts = _counts(classifier)
     if sum(counts.values()) > MAX_EXAMPLES:
@@ -252,8 +252,25 @@ def _forget_old(classifier_id: str) -> None:
     ClassifierVersion.objects.filter(classifier_id=classifier_id, number__in=old).delete()
 
 
+def _infos(classifiers: Sequence[Classifier]) -> list[ClassifierInfo]:
+    """The classifiers with counts and versions, read together: two queries for any number of them."""
+    ids = [classifier.id for classifier in classifiers]
+    counts: dict[uuid.UUID, dict[str, int]] = {one: {} for one in ids}
+    examples = ClassifierExample.objects.filter(classifier_id__in=ids).values("classifier_id", "label")
+    for row in examples.annotate(count=Count("id")).order_by("label"):
+        counts[row["classifier_id"]][row["label"]] = row["count"]
+    versions: dict[uuid.UUID, list[ClassifierVersion]] = {one: [] for one in ids}
+    # Few of each are kept; the heads are the weight of them.
+    for version in ClassifierVersion.objects.filter(classifier_id__in=ids).defer("head").order_by("-number"):
+        versions[version.classifier_id].append(version)
+    return [_told(one, counts[one.id], versions[one.id][: KEPT_VERSIONS + 1]) for one in classifiers]
+
+
 def _info(classifier: Classifier) -> ClassifierInfo:
-    rows = classifier.versions.defer("head").order_by("-number")[: KEPT_VERSIONS + 1]
+    return _infos([classifier])[0]
+
+
+def _told(classifier: Classifier, counts: dict[str, int], rows: Sequence[ClassifierVersion]) -> ClassifierInfo:
     versions = tuple(
         VersionInfo(
             row.number,
@@ -268,5 +285,5 @@ def _info(classifier: Classifier) -> ClassifierInfo:
         for row in rows
     )
     return ClassifierInfo(
-        classifier.id, classifier.name, classifier.active_version, _counts(classifier), versions, classifier.created_at
+        classifier.id, classifier.name, classifier.active_version, counts, versions, classifier.created_at
     )

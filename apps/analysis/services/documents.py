@@ -33,7 +33,8 @@ from apps.core.ids import new_id
 from apps.core.pagination import paginate
 from apps.core.tenancy import tenant_scope
 from apps.events.services import audit_record
-from apps.jobs.services import JobContext, job_cancel, job_enqueue, job_get
+from apps.jobs.services import JobContext, job_cancel, job_enqueue, jobs_get
+from apps.jobs.types import JobInfo
 from apps.knowledge.services import FILES_DELETE
 from apps.tenants.selectors import organization_ids
 
@@ -138,14 +139,14 @@ def _room_check() -> None:
 # -- reads -----------------------------------------------------------------------------------------------------------
 def document_get(*, tenant_id: uuid.UUID, document_id: object) -> DocumentInfo:
     """Return one document. Raises NotFound."""
-    return _info(access_document_by_id(tenant_id, document_id))
+    return _infos([access_document_by_id(tenant_id, document_id)])[0]
 
 
 def documents_list(*, tenant_id: uuid.UUID, cursor: str = "", limit: int = 50) -> tuple[list[DocumentInfo], str | None]:
     """Return documents, newest first, and the next cursor."""
     with tenant_scope(tenant_id):
         rows, following = paginate(TranslatedDocument.objects.all(), cursor=cursor, limit=limit)
-        return [_info(row) for row in rows], following
+        return _infos(rows), following
 
 
 def document_open(*, tenant_id: uuid.UUID, document_id: object) -> tuple[IO[bytes], str]:
@@ -177,10 +178,17 @@ def document_open_by_token(*, token: str) -> tuple[IO[bytes], str]:
     return document_open(tenant_id=tenant_id, document_id=document_id)
 
 
-def _info(row: TranslatedDocument) -> DocumentInfo:
+def _infos(rows: Sequence[TranslatedDocument]) -> list[DocumentInfo]:
+    """The documents with the progress of those that are being translated, asked for together."""
+    running = [row.job_id for row in rows if row.status == TranslatedDocument.Status.RUNNING and row.job_id]
+    jobs = jobs_get(tenant_id=rows[0].tenant_id, job_ids=running) if running else {}
+    return [_info(row, jobs.get(row.job_id) if row.job_id in running else None) for row in rows]
+
+
+def _info(row: TranslatedDocument, job: JobInfo | None) -> DocumentInfo:
     progress = 1.0 if row.status == TranslatedDocument.Status.READY else 0.0
-    if row.status == TranslatedDocument.Status.RUNNING and row.job_id:
-        progress = job_get(tenant_id=row.tenant_id, job_id=row.job_id).progress
+    if job is not None:
+        progress = job.progress
     error = {"code": row.error_code, "message": row.error_message} if row.error_code else None
     return DocumentInfo(
         id=str(row.id),

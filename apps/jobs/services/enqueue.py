@@ -113,11 +113,23 @@ def job_cancel(*, tenant_id: uuid.UUID, job_id: uuid.UUID) -> bool:
 
 def job_get(*, tenant_id: uuid.UUID, job_id: uuid.UUID) -> JobInfo:
     """Return a job's state. Raises NotFound."""
-    with tenant_scope(tenant_id):
-        job = Job.objects.filter(id=job_id).first()
-        dispatch = JobDispatch.objects.filter(job_id=job_id, tenant_id=tenant_id).first()
-    if job is None or dispatch is None:
+    found = jobs_get(tenant_id=tenant_id, job_ids=[job_id]).get(job_id)
+    if found is None:
         raise NotFound()
+    return found
+
+
+def jobs_get(*, tenant_id: uuid.UUID, job_ids: Collection[uuid.UUID]) -> dict[uuid.UUID, JobInfo]:
+    """Return the states of jobs by id, in two queries; those that are foreign, or removed by now, are not among them."""
+    if not job_ids:
+        return {}
+    with tenant_scope(tenant_id):
+        jobs = list(Job.objects.filter(id__in=job_ids))
+        rows = {row.job_id: row for row in JobDispatch.objects.filter(job_id__in=job_ids, tenant_id=tenant_id)}
+    return {job.id: _info(job, rows[job.id]) for job in jobs if job.id in rows}
+
+
+def _info(job: Job, dispatch: JobDispatch) -> JobInfo:
     share = min(1.0, job.done / job.total) if job.total else 0.0
     code = job.error_code or ("attempts_exhausted" if dispatch.status == "dead" else "")
     return JobInfo(

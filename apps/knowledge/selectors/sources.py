@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Sequence
 
 from apps.core.pagination import paginate
 from apps.core.tenancy import tenant_scope
-from apps.jobs.services import job_get
+from apps.jobs.services import jobs_get
+from apps.jobs.types import JobInfo
 from apps.knowledge.access import access_source_by_id
 from apps.knowledge.models import Source
 from apps.knowledge.types import SourceInfo, SourceStatus
@@ -16,7 +18,7 @@ _ACTIVE = (SourceStatus.QUEUED, SourceStatus.RUNNING)
 
 def source_get(*, tenant_id: uuid.UUID, source_id: object) -> SourceInfo:
     """Return one source with its present progress. Raises NotFound."""
-    return _info(access_source_by_id(tenant_id, source_id))
+    return _infos([access_source_by_id(tenant_id, source_id)])[0]
 
 
 def sources_list(
@@ -26,7 +28,7 @@ def sources_list(
     with tenant_scope(tenant_id):
         rows = Source.objects.filter(collection=collection) if collection else Source.objects.all()
         page, following = paginate(rows, cursor=cursor, limit=limit)
-        return [_info(row) for row in page], following
+        return _infos(page), following
 
 
 def collections_list(*, tenant_id: uuid.UUID) -> list[str]:
@@ -35,10 +37,16 @@ def collections_list(*, tenant_id: uuid.UUID) -> list[str]:
         return list(Source.objects.order_by("collection").values_list("collection", flat=True).distinct()[:500])
 
 
-def _info(row: Source) -> SourceInfo:
+def _infos(rows: Sequence[Source]) -> list[SourceInfo]:
+    """The sources with the progress of those that are being read, asked for together."""
+    active = [row.job_id for row in rows if row.status in _ACTIVE and row.job_id]
+    jobs = jobs_get(tenant_id=rows[0].tenant_id, job_ids=active) if active else {}
+    return [_info(row, jobs.get(row.job_id) if row.job_id in active else None) for row in rows]
+
+
+def _info(row: Source, job: JobInfo | None) -> SourceInfo:
     progress, note = (1.0 if row.status == SourceStatus.READY else 0.0), ""
-    if row.status in _ACTIVE and row.job_id:
-        job = job_get(tenant_id=row.tenant_id, job_id=row.job_id)
+    if job is not None:
         progress, note = min(job.progress, 0.99), job.note
     return SourceInfo(
         id=row.id,
