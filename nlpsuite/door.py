@@ -33,7 +33,7 @@ from apps.integrations.libretranslate.fields import key_of_part, key_within
 log = structlog.get_logger(__name__)
 RefusalShape = Callable[[int, str, str], dict[str, Any]]
 Scope = dict[str, Any]
-# A key that was right is not looked up again for so long; behind this door each request's own check is at once.
+# A key is not looked up again for so long, right or wrong; behind this door each request's own check is at once.
 _FRESH_S = 30.0
 _KEYS_KEPT = 10_000
 # Look-ups of one address at a time. Keys that were right before do not stand in its line.
@@ -62,6 +62,7 @@ class KeyBook:
     def __init__(self) -> None:
         self._pool = ThreadPoolExecutor(4, thread_name_prefix="door")
         self._fresh: OrderedDict[str, float] = OrderedDict()
+        self._wrong: OrderedDict[str, float] = OrderedDict()
         self._lines: dict[str, tuple[asyncio.Semaphore, list[None]]] = {}
 
     async def knows(self, secret: str, address: str) -> bool:
@@ -70,6 +71,8 @@ class KeyBook:
         until = self._fresh.get(digest)
         if until is not None and until > time.monotonic():
             return True
+        if self._wrong.get(digest, 0.0) > time.monotonic():
+            return False  # nobody guesses a key before it is made: what was wrong stays wrong
         if until is not None:
             return await self._ask(digest, secret)
         async with self._line(address):
@@ -86,10 +89,10 @@ class KeyBook:
     async def _ask(self, digest: str, secret: str) -> bool:
         right = await self.in_thread(lambda: access_credential(secret, kind="api_key") is not None)
         self._fresh.pop(digest, None)
-        if right:
-            self._fresh[digest] = time.monotonic() + _FRESH_S
-            if len(self._fresh) > _KEYS_KEPT:
-                self._fresh.popitem(last=False)
+        kept = self._fresh if right else self._wrong
+        kept[digest] = time.monotonic() + _FRESH_S
+        if len(kept) > _KEYS_KEPT:
+            kept.popitem(last=False)
         return bool(right)
 
     @asynccontextmanager

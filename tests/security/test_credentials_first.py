@@ -21,7 +21,7 @@ from apps.integrations.openai.errors import refusal_body as openai_refusal
 from apps.integrations.tei.errors import refusal_body as tei_refusal
 from apps.tenants.services import organization_create
 from nlpsuite.api import api as product_api
-from nlpsuite.door import CredentialsFirst
+from nlpsuite.door import CredentialsFirst, KeyBook
 from nlpsuite.edge import TrueClient
 from tests.served import answer, exchange, read_all, served, status_of
 
@@ -299,8 +299,6 @@ def test_calls_of_a_valid_key_still_have_a_bound(port: int, key: str, settings: 
 
 async def test_a_wave_of_invented_keys_waits_in_its_own_line(transactional_db: None, key: str) -> None:
     """A key that was right before is not behind the look-ups of others at its address."""
-    from nlpsuite.door import KeyBook
-
     book, released = KeyBook(), threading.Event()
     assert await book.knows(key, "198.51.100.1")
     book._fresh = type(book._fresh)(dict.fromkeys(book._fresh, 0.0))  # not fresh any more
@@ -310,3 +308,22 @@ async def test_a_wave_of_invented_keys_waits_in_its_own_line(transactional_db: N
     released.set()
     assert await asyncio.gather(*line) == [False] * 200
     await asyncio.gather(*blocked)
+
+
+async def test_a_wrong_key_is_looked_up_once_and_what_is_kept_is_bounded(
+    transactional_db: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("nlpsuite.door._KEYS_KEPT", 3)
+    book, asked = KeyBook(), []
+    kept = book._ask
+
+    async def counting(digest: str, secret: str) -> bool:
+        asked.append(secret)
+        return await kept(digest, secret)
+
+    monkeypatch.setattr(book, "_ask", counting)
+    assert [await book.knows("nls_invented", "198.51.100.1") for _ in range(5)] == [False] * 5
+    assert asked == ["nls_invented"]
+    for number in range(10):
+        await book.knows(f"nls_{number}", "198.51.100.1")
+    assert len(book._wrong) == 3
