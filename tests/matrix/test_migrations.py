@@ -16,8 +16,8 @@ from django.db import connection, migrations, models
 from django.db.migrations.loader import MigrationLoader
 from django.db.models import NOT_PROVIDED
 
-# The last migrations of the first version that was given to anybody: there were no older processes beside them.
-FIRST_VERSION = {
+# The last migrations of the version whose processes may still run beside this one. Tables made since then are not theirs.
+VERSION_BEFORE = {
     "accounts": 3,
     "analysis": 5,
     "assistant": 2,
@@ -28,10 +28,15 @@ FIRST_VERSION = {
     "tenants": 1,
     "usage": 2,
 }
-# Migrations of rows that run as one transaction, and why they lock little for a short time.
-SHORT_DATA_MIGRATIONS = {
-    "accounts.0005_proven_addresses": "accounts of staff, of which an installation has thousands at most",
+# Migrations that change rows in one transaction or drop a constraint, and why old processes can live with it.
+EXCEPTIONS = {
+    "accounts.0005_proven_addresses": "changes accounts of staff, of which an installation has thousands at most",
+    "analysis.0006_spaces": "adds a column with a default that the database keeps: no row is written",
+    "analysis.0007_spaces_keys": "old processes write one space only, in which the new constraint says the same",
+    "inference.0001_spaces": "writes two rows for each organisation into a new table",
+    "knowledge.0003_spaces_of_before": "writes new tables only, in parts; removing a source waits for it",
 }
+_EXCUSED = (migrations.RunPython, migrations.RemoveConstraint)
 # Dropping an index that only made reading faster is a change of the catalogue.
 _ADDING = (
     migrations.CreateModel,
@@ -66,20 +71,24 @@ def _ours() -> dict[str, Any]:
     return {
         f"{app}.{name}": migration
         for (app, name), migration in loader.disk_migrations.items()
-        if app in labels and int(name[:4]) > FIRST_VERSION.get(app, 0)
+        if app in labels and int(name[:4]) > VERSION_BEFORE.get(app, 0)
     }
 
 
 MIGRATIONS = _ours()
 
 
+def _tables_made(migration: Any) -> set[str]:
+    creating = [one for one in migration.operations if isinstance(one, migrations.CreateModel)]
+    return {f"{migration.app_label}_{one.name.lower()}" for one in creating}
+
+
+NEW_TABLES = {table for migration in MIGRATIONS.values() for table in _tables_made(migration)}
+
+
 def problems(migration: Any) -> list[str]:
     """Return what would break old processes, or hold a table, one line each."""
-    made = {
-        f"{migration.app_label}_{operation.name.lower()}"
-        for operation in migration.operations
-        if isinstance(operation, migrations.CreateModel)
-    }
+    made = NEW_TABLES | _tables_made(migration)
     found: list[str] = []
     for operation in migration.operations:
         found += _of(operation, migration, made)
@@ -100,9 +109,10 @@ def _of(operation: Any, migration: Any, made: set[str]) -> list[str]:
         return _of_field(what, operation.field)
     if isinstance(operation, migrations.RunSQL):
         return [line for text in _statements(operation.sql) for line in _of_sql(text, made)]
+    if isinstance(operation, _EXCUSED) and f"{migration.app_label}.{migration.name}" in EXCEPTIONS:
+        return []
     if isinstance(operation, migrations.RunPython):
-        name = f"{migration.app_label}.{migration.name}"
-        alone = migration.atomic is False or operation.atomic is False or name in SHORT_DATA_MIGRATIONS
+        alone = migration.atomic is False or operation.atomic is False
         return [] if alone else [f"{what}: one transaction over rows; set atomic = False and go in parts"]
     if isinstance(operation, migrations.AddIndex):
         return [f"{what}: blocks writes; use AddIndexConcurrently"]
