@@ -69,6 +69,8 @@ RECORDS = {
     "knowledge_sourcefile",
     "knowledge_document",
     "knowledge_chunk",
+    "knowledge_chunkterm",
+    "knowledge_chunkvector",
     "tenants_organization",
     "accounts_user",
     "accounts_membership",
@@ -82,6 +84,7 @@ OF_ACCOUNTS_AND_CODE = {
     "auth_group",
     "auth_permission",
     "django_content_type",
+    "inference_vectorspace",  # one for each model that vectors were made with
 }
 EXEMPT = {"events_auditentry"}
 
