@@ -17,7 +17,7 @@ from nlpsuite.settings import env
 from nlpsuite.settings.parts.database import OWNER_ROLE
 from nlpsuite.supervisor.postgres import SUPERUSER
 from tests.browser import ARGS, executable
-from tests.stack import Stack
+from tests.stack import ONE_ADDRESS, Stack
 
 
 def _as_owner(work: Any) -> Any:
@@ -225,7 +225,7 @@ def browser() -> Iterator[Browser]:
 @pytest.fixture(scope="session")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """The whole product, as `manage.py up` starts it, with the real models."""
-    running = Stack(tmp_path_factory.mktemp("stack"))
+    running = Stack(tmp_path_factory.mktemp("stack"), **ONE_ADDRESS)
     running.start()
     yield running
     running.stop()
