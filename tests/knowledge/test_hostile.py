@@ -13,6 +13,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from apps.core.box import process
 from apps.knowledge.extract import box
 from apps.knowledge.extract.box import BoxDocument, BoxFile, extract_boxed
 from apps.knowledge.extract.types import ExtractError
@@ -125,7 +126,7 @@ def peak_of(path: Path, name: str) -> int:
     code = (
         "import resource,subprocess,sys;subprocess.run(sys.argv[1:],stdout=-3);print(resource.getrusage(-1).ru_maxrss)"
     )
-    done = subprocess.run([sys.executable, "-c", code, *command], capture_output=True, text=True, cwd=box._ROOT)
+    done = subprocess.run([sys.executable, "-c", code, *command], capture_output=True, text=True, cwd=process.ROOT)
     return int(done.stdout.split()[-1]) * 1024
 
 
@@ -180,7 +181,7 @@ def hostile_parser(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, body: str) -
     def start(command: list[str], **options: object) -> subprocess.Popen[bytes]:
         return real([sys.executable, "-c", starter, str(tmp_path), *command[3:]], **options)  # type: ignore[call-overload]
 
-    monkeypatch.setattr(box.subprocess, "Popen", start)
+    monkeypatch.setattr(process.subprocess, "Popen", start)
 
 
 ATTACKS = {

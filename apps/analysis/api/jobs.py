@@ -16,6 +16,7 @@ from apps.analysis.batches.types import RowFilter
 from apps.analysis.selectors.batches import batch_get, batch_preview, batch_rows, batches_list
 from apps.analysis.selectors.summaries import batch_summary
 from apps.analysis.services.batches import (
+    Upload,
     batch_cancel,
     batch_create_from_file,
     batch_create_from_items,
@@ -24,6 +25,7 @@ from apps.analysis.services.batches import (
     batch_resume,
     batch_start,
     batch_upload,
+    upload_taken,
 )
 from apps.analysis.services.batches.export import content_type, results_stream
 from apps.analysis.tables.times import time_parse
@@ -96,13 +98,18 @@ _BODY = {
 
 
 @router.post("", response={202: dict}, openapi_extra=_BODY)
-@idempotent
 def job_create(request: HttpRequest) -> tuple[int, dict[str, Any]]:
     """Start a task over `items`, or over the rows of a CSV, JSON-lines or XLSX `file`. Follow it by `GET /jobs/{id}`."""
     principal = principal_of(request)
     principal.require("analysis:write")
     if (request.content_type or "").startswith("multipart/"):
-        return 202, _from_file(request, principal)
+        return _from_file(request, principal)
+    return _from_items(request)
+
+
+@idempotent
+def _from_items(request: HttpRequest) -> tuple[int, dict[str, Any]]:
+    principal = principal_of(request)
     # What stands in the items is cleaned as the rows of a file are.
     given = json_read(request.body, kept=("items",))
     try:
@@ -122,32 +129,39 @@ def job_create(request: HttpRequest) -> tuple[int, dict[str, Any]]:
     return 202, info.as_dict()
 
 
-def _from_file(request: HttpRequest, principal: Principal) -> dict[str, Any]:
+def _from_file(request: HttpRequest, principal: Principal) -> tuple[int, dict[str, Any]]:
+    """Store and read the file, and only then open the transaction in which an Idempotency-Key is looked at."""
     form, file = form_read(request), request.FILES.get("file")
     if file is None:
         raise Invalid("A file is needed.", code="file_missing")
+    given = options_from(form.get("options", ""))
+    with upload_taken(
+        tenant_id=principal.tenant_id,
+        file=file,
+        name=form.get("name", ""),
+        encoding=form.get("encoding", ""),
+        actor=principal.actor,
+    ) as upload:
+        return _from_upload(request, upload, form, given)
+
+
+@idempotent
+def _from_upload(request: HttpRequest, upload: Upload, form: Any, given: dict[str, Any]) -> tuple[int, dict[str, Any]]:
+    principal = principal_of(request)
     if not _truth(form.get("start", "true")):
-        return batch_upload(
-            tenant_id=principal.tenant_id,
-            file=file,
-            name=form.get("name", ""),
-            encoding=form.get("encoding", ""),
-            actor=principal.actor,
-        ).as_dict()
+        return 202, batch_upload(tenant_id=principal.tenant_id, upload=upload).as_dict()
     names = {"text": "column", "time": "time_column", "source": "source_column", "reference": "id_column"}
     info = batch_create_from_file(
         tenant_id=principal.tenant_id,
         task=form.get("task", ""),
-        file=file,
+        upload=upload,
         columns={role: form.get(field, "") for role, field in names.items()},
-        options=options_from(form.get("options", "")),
-        name=form.get("name", ""),
-        encoding=form.get("encoding", ""),
+        options=given,
         has_header=_truth(form.get("header", "true")),
         topics=_truth(form.get("topics", "true")),
         actor=principal.actor,
     )
-    return info.as_dict()
+    return 202, info.as_dict()
 
 
 def options_from(raw: str) -> dict[str, Any]:

@@ -10,7 +10,6 @@ from apps.analysis.tables.delimited import csv_open
 from apps.analysis.tables.jsonl import jsonl_open
 from apps.analysis.tables.times import time_parse
 from apps.analysis.tables.types import Format, Preview, Table, TableError
-from apps.analysis.tables.workbook import xlsx_open
 
 PREVIEW_ROWS = 20
 PREVIEW_STRINGS = 100_000
@@ -64,21 +63,37 @@ def format_of(name: str, head: bytes) -> Format:
 
 
 def table_open(
-    path: Path, kind: Format, *, encoding: str = "", header: bool = True, max_strings: int | None = None
+    path: Path,
+    kind: Format,
+    *,
+    encoding: str = "",
+    header: bool = True,
+    max_strings: int | None = None,
+    scratch: int = -1,
 ) -> Table:
-    """Return the table in a file. Raises TableError, here or while its rows are read."""
+    """Return the table in a file. Raises TableError, here or while its rows are read.
+
+    Runs in the calling process: use `box.table_rows_boxed` for files of strangers. `scratch` is a descriptor to write to,
+    for a process that may open no file.
+    """
     if kind == "jsonl":
         return jsonl_open(path, encoding=encoding)
     if kind == "xlsx":
-        return xlsx_open(path, header=header, max_strings=max_strings)
+        # Takes half a second to import, which who reads CSV need not wait for.
+        from apps.analysis.tables.workbook import xlsx_open
+
+        return xlsx_open(path, header=header, max_strings=max_strings, scratch=scratch)
     return csv_open(path, encoding=encoding, header=header)
 
 
-def table_preview(path: Path, kind: Format, *, encoding: str = "", header: bool = True) -> Preview:
-    """Return the first rows, each cell cut to 300 characters, and which column is probably what. Raises TableError."""
+def table_preview(path: Path, kind: Format, *, encoding: str = "", header: bool = True, scratch: int = -1) -> Preview:
+    """Return the first rows, each cell cut to 300 characters, and which column is probably what. Raises TableError.
+
+    Runs in the calling process: use `box.table_preview_boxed` for files of strangers.
+    """
     if kind == "xlsx" and not zipfile.is_zipfile(path):
         raise TableError("malformed", "The workbook cannot be read. Save it again as XLSX, or as CSV.")
-    table = table_open(path, kind, encoding=encoding, header=header, max_strings=PREVIEW_STRINGS)
+    table = table_open(path, kind, encoding=encoding, header=header, max_strings=PREVIEW_STRINGS, scratch=scratch)
     width = len(table.header)
     rows = []
     for record in islice(table.records, PREVIEW_ROWS):

@@ -13,6 +13,9 @@ MAX_ROWS = 1_000_000
 MAX_COLUMNS = 500
 # Of one line, and of one cell: what a reader holds in memory at a time. A text that a task takes is far shorter.
 MAX_LINE_CHARS = 8_000_000
+# Inflated, of one part of a workbook: a million rows of twenty cells are less. Texts that cells share take as much of a
+# scratch file at most.
+MAX_PART_BYTES = 1024**3
 
 
 class TableError(Exception):

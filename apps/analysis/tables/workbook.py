@@ -1,12 +1,12 @@
 """XLSX, read row by row: of the file no more than one row and the places of its texts are in memory.
 
-Texts that cells share stand in a part of their own, which can be as large as the sheet; it is copied to a file and
+Texts that cells share stand in a part of their own, which can be as large as the sheet; it is copied to a scratch file and
 looked up there. openpyxl, which keeps them in a list, is used for what it knows of dates.
 """
 
 from __future__ import annotations
 
-import mmap
+import os
 import posixpath
 import tempfile
 import zipfile
@@ -22,11 +22,9 @@ from openpyxl.styles.numbers import BUILTIN_FORMATS, is_date_format
 from openpyxl.utils.datetime import CALENDAR_MAC_1904, CALENDAR_WINDOWS_1900, from_excel
 
 from apps.analysis.tables.delimited import column_names, first_then
-from apps.analysis.tables.types import MAX_COLUMNS, MAX_ROWS, Record, Table, TableError
+from apps.analysis.tables.types import MAX_COLUMNS, MAX_PART_BYTES, MAX_ROWS, Record, Table, TableError
 
 MAX_ENTRIES = 4_000
-# Inflated, of one part. It bounds time and disk; memory does not depend on it.
-MAX_PART_BYTES = 4 * 1024**3
 MAX_SMALL_PART_BYTES = 16 * 1024**2
 # A sheet may hold empty rows around its rows.
 _MAX_ROW_ELEMENTS = 2 * MAX_ROWS
@@ -35,12 +33,12 @@ _RELATION = "{http://schemas.openxmlformats.org/officeDocument/2006/relationship
 _BROKEN = (zipfile.BadZipFile, zlib.error, etree.XMLSyntaxError, EOFError, NotImplementedError, KeyError, ValueError)
 
 
-def xlsx_open(path: Path, *, header: bool = True, max_strings: int | None = None) -> Table:
+def xlsx_open(path: Path, *, header: bool = True, max_strings: int | None = None, scratch: int = -1) -> Table:
     """Return the table on the first sheet. `max_strings` bounds how many shared texts are read, for a preview.
 
     Raises TableError: malformed, encrypted, bomb_refused, file_empty.
     """
-    records = _sheet(path, max_strings)
+    records = _sheet(path, max_strings, scratch)
     try:
         first = next(records)
     except StopIteration:
@@ -50,9 +48,9 @@ def xlsx_open(path: Path, *, header: bool = True, max_strings: int | None = None
     return Table([str(number) for number in range(1, len(first) + 1)], first_then(first, records), "")
 
 
-def _sheet(path: Path, max_strings: int | None) -> Iterator[Any]:
+def _sheet(path: Path, max_strings: int | None, descriptor: int) -> Iterator[Any]:
     try:
-        with zipfile.ZipFile(path) as archive, tempfile.TemporaryFile(prefix="nlpsuite-strings-") as scratch:
+        with zipfile.ZipFile(path) as archive, _scratch(descriptor) as scratch:
             _check(archive)
             book = _Book(archive)
             strings = _strings(archive, scratch, max_strings)
@@ -62,6 +60,13 @@ def _sheet(path: Path, max_strings: int | None) -> Iterator[Any]:
         raise TableError("encrypted", "The file is protected by a password.") from error
     except _BROKEN as error:
         raise TableError("malformed", "The workbook cannot be read. Save it again as XLSX, or as CSV.") from error
+
+
+def _scratch(descriptor: int) -> IO[bytes]:
+    """Return an empty file to write to: the one that the boxed process was given, or a new one."""
+    if descriptor < 0:
+        return tempfile.TemporaryFile(prefix="nlpsuite-strings-")
+    return os.fdopen(os.dup(descriptor), "r+b")
 
 
 def _check(archive: zipfile.ZipFile) -> None:
@@ -132,13 +137,15 @@ class _Book:
 class _Strings:
     """Shared texts in a file; only where each begins is in memory (8 bytes a text)."""
 
-    def __init__(self, offsets: array[int], content: mmap.mmap | None) -> None:
-        self._offsets, self._content = offsets, content
+    def __init__(self, offsets: array[int], descriptor: int) -> None:
+        self._offsets, self._descriptor = offsets, descriptor
 
     def get(self, index: int) -> str:
-        if self._content is None or not 0 <= index < len(self._offsets) - 1:
+        if not 0 <= index < len(self._offsets) - 1:
             return ""
-        return self._content[self._offsets[index] : self._offsets[index + 1]].decode("utf-8")
+        # Not mapped: a map counts as memory of the process, which has less than the file may have.
+        begin = self._offsets[index]
+        return os.pread(self._descriptor, self._offsets[index + 1] - begin, begin).decode("utf-8")
 
 
 def _strings(archive: zipfile.ZipFile, scratch: IO[bytes], most: int | None) -> _Strings:
@@ -150,7 +157,7 @@ def _strings(archive: zipfile.ZipFile, scratch: IO[bytes], most: int | None) -> 
             if most is not None and len(offsets) > most:
                 break
     scratch.flush()
-    return _Strings(offsets, mmap.mmap(scratch.fileno(), at, access=mmap.ACCESS_READ) if at else None)
+    return _Strings(offsets, scratch.fileno())
 
 
 def _rich_text(element: Any) -> str:

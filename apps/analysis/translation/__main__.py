@@ -11,7 +11,7 @@ import sys
 
 from apps.analysis.translation.box import parts_from, parts_plain
 from apps.analysis.translation.documents import DocumentRefused, document_read
-from apps.knowledge.extract.closing import close_the_box
+from apps.core.box.closing import close_the_box
 
 
 def _result(step: str, kind: str, path: str, target: str, given: bytes) -> bytes:

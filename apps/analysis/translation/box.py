@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 from apps.analysis.translation.documents.types import DocumentRefused
 from apps.analysis.translation.marks import Mark, Part, Parts
+from apps.core.box.process import ENVIRONMENT, ROOT
 
 MEMORY_BYTES = 768 * 1024 * 1024
 TIMEOUT_S = 60.0
-_ROOT = Path(__file__).resolve().parents[3]
-# The child gets no secrets: nothing of our environment but what Python needs to start.
-_ENVIRONMENT = {"PATH": os.environ.get("PATH", ""), "LANG": "C.UTF-8", "PYTHONDONTWRITEBYTECODE": "1"}
 
 
 class BoxedDocument:
@@ -42,8 +38,8 @@ class BoxedDocument:
         try:
             done = subprocess.run(
                 command,
-                cwd=_ROOT,
-                env=_ENVIRONMENT,
+                cwd=ROOT,
+                env=ENVIRONMENT,
                 input=given,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,

@@ -11,9 +11,9 @@ import json
 import sys
 from typing import Any
 
+from apps.core.box.closing import close_the_box
 from apps.knowledge.chunking import chunk_document
 from apps.knowledge.extract import ExtractError, extract_file, page_links
-from apps.knowledge.extract.closing import close_the_box
 
 
 def _read(path: str, name: str, charset: str, title: str, *, with_links: bool) -> dict[str, Any]:

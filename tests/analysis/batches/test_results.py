@@ -9,8 +9,12 @@ from typing import Any
 import openpyxl
 import pytest
 from django.core.files.storage import default_storage
+from django.core.files.uploadedfile import SimpleUploadedFile
+from django.db import connection
+from django.test import Client
 
 from apps.analysis.models import Batch
+from apps.analysis.services.batches import create
 from apps.core.tenancy import tenant_scope
 from tests.analysis.batches.calls import batch_start, batch_upload, content_of, jobs_run, lines_of
 from tests.conftest import ApiClient
@@ -167,3 +171,34 @@ def test_a_first_row_without_names_is_a_row(api: ApiClient) -> None:
     made = batch_upload(api, "a.csv", b"Good morning to everybody\nGuten Morgen zusammen\n", header="false")
     jobs_run()
     assert [line["label"] for line in lines_of(api, made.json()["id"])] == ["en", "de"]
+
+
+@pytest.mark.parametrize("key", ["", "once"])
+def test_a_file_is_read_in_no_transaction(api: ApiClient, monkeypatch: pytest.MonkeyPatch, key: str) -> None:
+    seen = []
+    real = create.table_preview_boxed
+
+    def look(*arguments: Any, **options: Any) -> Any:
+        seen.append(connection.in_atomic_block)
+        return real(*arguments, **options)
+
+    monkeypatch.setattr(create, "table_preview_boxed", look)
+    before = connection.in_atomic_block
+    client = Client(headers={"Authorization": f"Bearer {api.secret}", "Host": "127.0.0.1", "Idempotency-Key": key})
+    form = {"task": "language", "topics": "false", "file": SimpleUploadedFile("a.csv", b"text\nx\n")}
+    assert client.post("/api/v1/jobs", form).status_code == 202
+    assert seen == [before] == [False]
+
+
+def test_a_file_sent_again_with_its_key_is_one_batch_and_one_file(api: ApiClient, tenant: Any) -> None:
+    client = Client(headers={"Authorization": f"Bearer {api.secret}", "Host": "127.0.0.1", "Idempotency-Key": "k1"})
+    made = [
+        client.post(
+            "/api/v1/jobs", {"task": "language", "topics": "false", "file": SimpleUploadedFile("a.csv", b"text\nx\n")}
+        )
+        for _ in range(2)
+    ]
+    assert made[0].json()["id"] == made[1].json()["id"]
+    with tenant_scope(tenant.id):
+        assert Batch.objects.count() == 1
+    assert len(default_storage.listdir(str(tenant.id))[1]) == 1

@@ -22,6 +22,7 @@ from apps.analysis.services.batches import (
     batch_delete,
     batch_pause,
     batch_resume,
+    upload_taken,
 )
 from apps.analysis.services.batches.export import results_stream
 from apps.analysis.tables.types import FORMATS
@@ -97,15 +98,17 @@ class Command(BaseCommand):
             raise CommandError(f"--options is no JSON object: {error}", returncode=1) from error
         names = {"text": "column", "time": "time_column", "source": "source_column", "reference": "id_column"}
         with path.open("rb") as opened:
-            return batch_create_from_file(
-                tenant_id=tenant_id,
-                task=options["task"],
-                file=UploadedFile(opened, name=path.name, size=path.stat().st_size),
-                columns={role: options[name] for role, name in names.items()},
-                options=chosen,
-                topics=not options["no_topics"],
-                actor=ACTOR,
-            )
+            file = UploadedFile(opened, name=path.name, size=path.stat().st_size)
+            with upload_taken(tenant_id=tenant_id, file=file, actor=ACTOR) as upload:
+                return batch_create_from_file(
+                    tenant_id=tenant_id,
+                    task=options["task"],
+                    upload=upload,
+                    columns={role: options[name] for role, name in names.items()},
+                    options=chosen,
+                    topics=not options["no_topics"],
+                    actor=ACTOR,
+                )
 
     def _follow(self, tenant_id: uuid.UUID, info: BatchInfo, *, bar: bool) -> BatchInfo:
         live = bar and sys.stderr.isatty()

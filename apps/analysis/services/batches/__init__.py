@@ -11,14 +11,17 @@ from apps.analysis.services.batches.control import (
 )
 from apps.analysis.services.batches.create import (
     RUN,
+    Upload,
     batch_create_from_file,
     batch_create_from_items,
     batch_start,
     batch_upload,
+    upload_taken,
 )
 from apps.analysis.services.batches.run import batch_job_ended, batch_run
 
 __all__ = [
+    "Upload",
     "DELETE",
     "RUN",
     "batch_cancel",
@@ -32,5 +35,6 @@ __all__ = [
     "batch_run",
     "batch_start",
     "batch_upload",
+    "upload_taken",
     "batches_prune",
 ]

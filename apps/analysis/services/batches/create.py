@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
@@ -15,14 +17,15 @@ from apps.analysis.batches.types import ACTIVE, ROLES, BatchInfo
 from apps.analysis.models import Batch
 from apps.analysis.selectors.batches import batch_get
 from apps.analysis.services.batches.files import UPLOAD, file_path, file_save, files_delete_of, lines_save
-from apps.analysis.services.batches.reading import storable
 from apps.analysis.services.running import options_parse, task_get
+from apps.analysis.tables.box import BoxBusy, table_preview_boxed
 from apps.analysis.tables.encoding import encoding_known
-from apps.analysis.tables.read import format_of, table_preview
+from apps.analysis.tables.read import format_of
+from apps.analysis.tables.survey import storable
 from apps.analysis.tables.types import MAX_ROWS, TableError
 from apps.core.clock import now
 from apps.core.errors import Busy, Conflict, Invalid, TooLarge
-from apps.core.tenancy import tenant_scope
+from apps.core.tenancy import connection_release, tenant_scope
 from apps.events.services import audit_record
 from apps.jobs.services import job_enqueue
 
@@ -32,39 +35,76 @@ QUEUE = "batch"
 MAX_OPEN = 50
 # Of one organisation, kept rows; beyond it old batches must go first.
 MAX_KEPT_ROWS = 10_000_000
+# What a file's format is told by; no more of it is read outside the box.
+_HEAD_BYTES = 4096
 ITEM_FIELDS = {"text", "time", "source", "id"}
 Item = str | Mapping[str, Any]
 
 
-def batch_upload(*, tenant_id: uuid.UUID, file: Any, name: str = "", encoding: str = "", actor: str = "") -> BatchInfo:
-    """Store a file as a draft, with its columns and first rows in `columns`. `file` is Django's upload.
+@dataclass(slots=True)
+class Upload:
+    """A file that is stored and was looked at, and the batch that it may become."""
 
-    Limits: BATCH_MAX_FILE_BYTES. Errors: Invalid (unsupported_type, malformed, file_empty, encrypted, bomb_refused,
-    line_too_long, encoding_unknown), TooLarge, Busy "too_many_batches", Conflict "batch_storage_full".
+    batch: Batch
+    kept: bool = False
+
+
+@contextmanager
+def upload_taken(
+    *, tenant_id: uuid.UUID, file: Any, name: str = "", encoding: str = "", actor: str = ""
+) -> Iterator[Upload]:
+    """Store a file and look at its first rows, in the box and in no transaction. `file` is Django's upload.
+
+    On leaving, a file that has become no batch is removed.
+    Limits: BATCH_MAX_FILE_BYTES, 20 s; two files are looked at at a time. Errors: Invalid (unsupported_type, malformed,
+    file_empty, encrypted, bomb_refused, extract_timeout, line_too_long, encoding_unknown), TooLarge, Busy
+    "too_many_batches", "busy", Conflict "batch_storage_full".
     """
     if encoding and not encoding_known(encoding):
         raise Invalid("There is no encoding of this name.", code="encoding_unknown")
     if file.size > settings.BATCH_MAX_FILE_BYTES:
         raise TooLarge(f"A file has at most {settings.BATCH_MAX_FILE_BYTES // 1024**2} MiB.")
     label = " ".join(storable(str(name or file.name or "")).split())[:200] or "Batch"
-    batch = Batch(name=label, encoding=encoding, upload_name=UPLOAD, upload_bytes=file.size, created_by=actor)
+    upload = Upload(Batch(name=label, upload_name=UPLOAD, upload_bytes=file.size, created_by=actor))
     with tenant_scope(tenant_id):
         _room_check(tenant_id)
-        try:
-            head = file.read(4096)
-            file.seek(0)
-            batch.format = format_of(str(file.name or ""), head)
-            file_save(tenant_id, batch.id, UPLOAD, getattr(file, "file", file))
-            preview = table_preview(file_path(tenant_id, batch.id, UPLOAD), batch.format, encoding=encoding)
-        except TableError as error:
-            files_delete_of(tenant_id, batch.id)
-            raise Invalid(error.message, code=error.code) from error
-        batch.encoding = preview.encoding
-        rows = [[storable(cell) for cell in row] for row in preview.rows]
-        header = [storable(column) for column in preview.header]
-        batch.columns = {"header": header, "rows": rows, "guess": preview.guess}
-        batch.save()
-    return batch_get(tenant_id=tenant_id, batch_id=batch.id)
+    connection_release()
+    try:
+        _look(tenant_id, upload.batch, file, encoding)
+        yield upload
+    except BaseException:
+        upload.kept = False
+        raise
+    finally:
+        if not upload.kept:
+            files_delete_of(tenant_id, upload.batch.id)
+
+
+def _look(tenant_id: uuid.UUID, batch: Batch, file: Any, encoding: str) -> None:
+    """Store the file and fill in format, encoding and columns."""
+    head = file.read(_HEAD_BYTES)
+    file.seek(0)
+    try:
+        kind = format_of(str(file.name or ""), head)
+        file_save(tenant_id, batch.id, UPLOAD, getattr(file, "file", file))
+        preview = table_preview_boxed(file_path(tenant_id, batch.id, UPLOAD), kind, encoding=encoding)
+    except TableError as error:
+        raise Invalid(error.message, code=error.code) from error
+    except BoxBusy:
+        raise Busy("Other files are being read. Try again shortly.", retry_after_s=3) from None
+    batch.format, batch.encoding = kind, preview.encoding
+    rows = [[storable(cell) for cell in row] for row in preview.rows]
+    header = [storable(column) for column in preview.header]
+    batch.columns = {"header": header, "rows": rows, "guess": preview.guess}
+
+
+def batch_upload(*, tenant_id: uuid.UUID, upload: Upload) -> BatchInfo:
+    """Keep a file as a draft, with its columns and first rows in `columns`. Errors: Busy "too_many_batches", Conflict."""
+    with tenant_scope(tenant_id):
+        _room_check(tenant_id)
+        upload.batch.save()
+        upload.kept = True
+    return batch_get(tenant_id=tenant_id, batch_id=upload.batch.id)
 
 
 def batch_start(
@@ -150,33 +190,27 @@ def batch_create_from_file(
     *,
     tenant_id: uuid.UUID,
     task: str,
-    file: Any,
+    upload: Upload,
     columns: Mapping[str, str],
     options: Mapping[str, Any] | None = None,
-    name: str = "",
-    encoding: str = "",
     has_header: bool = True,
     topics: bool = True,
     actor: str = "",
 ) -> BatchInfo:
-    """Store a file and start a batch of its rows. Errors: those of `batch_upload` and `batch_start`."""
+    """Start a batch of a file's rows. Errors: those of `batch_upload` and `batch_start`; then no batch is left."""
     options_parse(task_get(task), options or {})
     with tenant_scope(tenant_id):
-        draft = batch_upload(tenant_id=tenant_id, file=file, name=name, encoding=encoding, actor=actor)
-        try:
-            return batch_start(
-                tenant_id=tenant_id,
-                batch_id=draft.id,
-                task=task,
-                options=options or {},
-                columns=columns,
-                has_header=has_header,
-                topics=topics,
-                actor=actor,
-            )
-        except BaseException:
-            files_delete_of(tenant_id, draft.id)
-            raise
+        batch_upload(tenant_id=tenant_id, upload=upload)
+        return batch_start(
+            tenant_id=tenant_id,
+            batch_id=upload.batch.id,
+            task=task,
+            options=options or {},
+            columns=columns,
+            has_header=has_header,
+            topics=topics,
+            actor=actor,
+        )
 
 
 def _room_check(tenant_id: uuid.UUID) -> None:

@@ -59,12 +59,6 @@ def lines_save(tenant_id: uuid.UUID, batch_id: uuid.UUID, kind: str, lines: Iter
     return count
 
 
-def row_line(row: InputRow) -> str:
-    """Return a row as a line of the file of rows."""
-    at = row.at.isoformat() if row.at else ""
-    return json.dumps([row.reference, row.source, at, row.text, row.code, row.message], ensure_ascii=False)
-
-
 def rows_from(file: IO[bytes], *, most: int, most_chars: int) -> tuple[list[InputRow], int]:
     """Return the next rows and where the one after them begins: at most `most`, and no more text than `most_chars`
     unless the first alone has more."""

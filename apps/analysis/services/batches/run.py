@@ -23,7 +23,8 @@ from apps.analysis.models import Batch
 from apps.analysis.services.batches.chunks import Chunk, Topics, chunk_commit, chunk_compute
 from apps.analysis.services.batches.create import QUEUE, RUN
 from apps.analysis.services.batches.files import ROWS, TOPICS, UPLOAD, file_path, file_save, files_delete_of, rows_from
-from apps.analysis.services.batches.reading import Survey, rows_read
+from apps.analysis.services.batches.reading import rows_read, survey_apply
+from apps.analysis.tables.survey import Survey
 from apps.analysis.tables.types import TableError
 from apps.core.clock import now
 from apps.core.errors import AppError
@@ -103,7 +104,7 @@ def _prepared(ctx: JobContext) -> Batch:
     survey = rows_read(batch, report=partial(_report, ctx))
     names, note = _topics(ctx, batch, survey)
     with _mine(ctx) as batch:
-        survey.apply(batch)
+        survey_apply(survey, batch)
         batch.topics, batch.topics_note = names, note
         batch.upload_name, batch.status = "", Batch.Status.RUNNING
         batch.save()

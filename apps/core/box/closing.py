@@ -14,10 +14,13 @@ _REFUSED = ("socket.", "subprocess.", "os.exec", "os.fork", "os.posix_spawn", "o
 _CLONE_NEWUSER, _CLONE_NEWNET = 0x10000000, 0x40000000
 
 
-def close_the_box(memory_bytes: int, cpu_s: int, paths: list[str]) -> None:
-    """Bound memory, time and disk, and take network and files away before a byte of a document is read."""
+def close_the_box(memory_bytes: int, cpu_s: int, paths: list[str], *, scratch_bytes: int = 0) -> None:
+    """Bound memory, time and disk, and take network and files away before a byte of a document is read.
+
+    `paths` can be read. Nothing can be written but descriptors that are open already, up to `scratch_bytes` of a file.
+    """
     resource.setrlimit(resource.RLIMIT_CPU, (cpu_s, cpu_s + 1))
-    resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))  # pipes are not files: results still pass
+    resource.setrlimit(resource.RLIMIT_FSIZE, (scratch_bytes, scratch_bytes))  # pipes are not files: results still pass
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))
     if sys.platform.startswith("linux"):  # macOS accepts no limit on the address space
