@@ -218,7 +218,7 @@ _MESSAGES = """
 INSERT INTO conversations_message (id, tenant_id, conversation_id, seq, prev_public_seq, role, text, private, citations,
   decision, created_at)
 SELECT gen_random_uuid(), tenant_id, id, said.n, said.n - 1, 'contact', CASE
-  WHEN hashtext(id::text) %% 9973 = 0 AND said.n = 2 THEN 'The parcel arrived with a cracked gramophone in it, please help.'
+  WHEN hashtext(id::text) % 9973 = 0 AND said.n = 2 THEN 'The parcel arrived with a cracked gramophone in it, please help.'
   ELSE 'Where is my parcel with the number ' || md5(id::text || said.n) || '? I have waited for a week now.' END,
   false, '[]', '', created_at
 FROM conversations_conversation CROSS JOIN generate_series(1, 2) AS said(n)
