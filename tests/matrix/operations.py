@@ -22,6 +22,8 @@ SAMPLES = {
     "handler": "bot",
     "stream": False,
     "inbox": None,
+    # A proof that proves nothing is refused like a missing scope.
+    "identity": None,
     "accent": "#2f5bea",
     "locale": "en",
     "source": "en",
