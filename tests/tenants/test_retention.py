@@ -84,7 +84,7 @@ OF_ACCOUNTS_AND_CODE = {
     "auth_group",
     "auth_permission",
     "django_content_type",
-    "inference_vectorspace",  # one for each model that vectors were made with
+    "inference_vectorspace",  # one for each kind of an organisation's vectors
 }
 EXEMPT = {"events_auditentry"}
 
