@@ -10,7 +10,7 @@ BENCH_STAMP := $(BENCH_VENV)/.installed
 SITE_PACKAGES := -c "import sysconfig; print(sysconfig.get_path('purelib'))"
 LOCK := requirements.txt requirements-models.txt requirements.lock
 
-.PHONY: run test check bench install install-dev openapi
+.PHONY: run test check fuzz bench install install-dev openapi
 .DEFAULT_GOAL := run
 
 $(STAMP): $(LOCK)
@@ -53,6 +53,10 @@ check: $(DEV_STAMP)
 
 openapi: $(DEV_STAMP)
 	$(BIN)/python manage.py openapi
+
+# The same number sends the same requests again.
+fuzz: $(DEV_STAMP)
+	$(BIN)/python -m pytest tests/fuzz -s --requests $(or $(REQUESTS),20000)
 
 bench: $(BENCH_STAMP)
 	$(BIN)/python -m bench $(if $(SUITE),--suite $(SUITE)) $(ARGS)

@@ -16,6 +16,7 @@ from whitenoise.middleware import WhiteNoiseMiddleware
 from nlpsuite.settings import env
 from nlpsuite.settings.parts.database import OWNER_ROLE
 from nlpsuite.supervisor.postgres import SUPERUSER
+from tests import network
 from tests.browser import ARGS, executable
 from tests.stack import ONE_ADDRESS, Stack
 
@@ -102,6 +103,10 @@ def _look_once(self: WhiteNoiseMiddleware) -> None:
 
 
 WhiteNoiseMiddleware.add_files_from_finders = _look_once
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--requests", default="1500", help="how many random requests tests/fuzz sends in all")
 
 
 @pytest.fixture(autouse=True)
@@ -206,6 +211,13 @@ def _empty_redis(request: pytest.FixtureRequest) -> None:
         import redis
 
         redis.Redis.from_url(settings.REDIS_URL).flushdb()
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _nothing_went_out() -> Iterator[None]:
+    """A library may swallow the refusal of a connection; the run does not."""
+    yield
+    assert network.refused == []
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

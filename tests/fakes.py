@@ -115,14 +115,15 @@ class FakeModels:
     def tag_texts(self, texts: Sequence[str], *, tenant_id: uuid.UUID, model: str = "", **_: Any) -> TagResult:
         """Spans: words that begin with a capital are names; those of capitals alone are organisations."""
         self._note(tenant_id, model)
+        plain = [text if isinstance(text, str) else text[0] for text in texts]  # or (text, language)
         spans = [
             tuple(
                 Span(m.start(), m.end(), "ORG" if m[0].isupper() else "PER", 0.9, m[0])
                 for m in re.finditer(r"\b[A-Z]\w+", text)
             )
-            for text in texts
+            for text in plain
         ]
-        return TagResult(tuple(spans), _too_long(texts), len(texts))
+        return TagResult(tuple(spans), _too_long(plain), len(plain))
 
     def translate_texts(
         self, items: Sequence[TranslateItem], *, tenant_id: uuid.UUID, model: str = "", **_: Any

@@ -21,7 +21,9 @@ os.environ.update(
 )
 
 from nlpsuite.settings import env
+from tests import network
 
+network.install()
 # Before anything reads the database settings, which take the passwords from there.
 env.DATA_DIR.mkdir(mode=0o711, parents=True)
 env.secrets_ensure()
