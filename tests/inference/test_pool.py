@@ -197,3 +197,42 @@ def test_stop_ends_every_model() -> None:
     assert world.loaded == []
     with pytest.raises(ModelUnavailable):
         pool.acquire(spec_of("c"), deadline_s=1)
+
+
+def test_a_model_that_is_unloaded_while_its_new_version_has_no_room_is_replaced_all_the_same(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    world = World()
+    pool = world.pool(100)
+    pool.acquire(spec_of("a"), deadline_s=5).release()
+    real = pool._room_beside
+
+    def meanwhile(*arguments: Any) -> bool:
+        found = real(*arguments)
+        # Between two holds of the lock somebody else takes the memory, and the old version is gone.
+        pool.acquire(spec_of("b"), deadline_s=5).release()
+        return found
+
+    monkeypatch.setattr(pool, "_room_beside", meanwhile)
+    pool.replace(spec_of("a", revision="2"), deadline_s=5)
+    assert [spec.revision for spec in world.loaded if spec.name == "a"] == ["2"]
+    assert pool.loaded()["a"]["revision"] == "2"
+
+
+def test_a_model_that_is_unloaded_while_its_new_version_loads_is_closed_once() -> None:
+    world = World()
+    pool = world.pool(300)
+    pool.acquire(spec_of("a"), deadline_s=5).release()
+
+    def meanwhile(spec: ModelSpec) -> None:
+        if spec.revision == "2":
+            # As an acquire of another model does that needs the room.
+            old = pool._entries["a"]
+            assert pool._taken_out(old)
+            pool._close(old)
+
+    world.before_load = meanwhile
+    pool.replace(spec_of("a", revision="2"), deadline_s=5)
+    assert [spec.revision for spec in world.loaded if spec.name == "a"] == ["2"]
+    pool.acquire(spec_of("c"), deadline_s=5).release()
+    assert sum(spec.memory_mb for spec in world.loaded) <= 300

@@ -122,10 +122,7 @@ class ModelPool:
                 return
         fresh = _Entry(spec, self._check_size(spec), old.pinned)
         if not self._room_beside(fresh, old):
-            with self._changed:
-                del self._entries[spec.name]
-                idle = self._retire(old)
-            if idle:
+            if self._taken_out(old):
                 self._close(old)
             self.acquire(spec, deadline_s=deadline_s, pinned=old.pinned).release()
             return
@@ -138,11 +135,18 @@ class ModelPool:
             raise
         with self._changed:
             self._draining.remove(fresh)
-            self._entries[spec.name] = fresh
-            idle = self._retire(old)
+            there = self._entries.get(spec.name)
+            idle = there is old and self._retire(old)
+            # Whoever loads the model at this moment loads the new version, and what is here would be a second one.
+            late = self._stopping or (there is not None and there is not old)
+            if not late:
+                self._entries[spec.name] = fresh
             self._changed.notify_all()
         if idle:
             self._close(old)
+        if late:
+            self._close(fresh)
+            return
         logger.info("%s was replaced by its revision %s", spec.name, spec.revision)
 
     def release(self, entry: _Entry) -> None:
@@ -192,6 +196,14 @@ class ModelPool:
         for entry in entries:
             if entry.runner is not None:
                 entry.runner.stop()
+
+    def _taken_out(self, entry: _Entry) -> bool:
+        """Retire an entry that may have been unloaded meanwhile. True: nobody uses it, close it now."""
+        with self._changed:
+            if self._entries.get(entry.spec.name) is not entry:
+                return False
+            del self._entries[entry.spec.name]
+            return self._retire(entry)
 
     # -- inside, under the lock --------------------------------------------------------------------------------------
     def _lease(self, spec: ModelSpec) -> Lease | None:
