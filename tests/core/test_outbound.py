@@ -39,7 +39,7 @@ NAMED = {
     ("apps/inference/engine/weights.py", "huggingface_hub"): "looks into the local cache: local_files_only",
     ("apps/inference/engine/backends/presidio_tagger.py", "tldextract"): "told to use the list in its package alone",
     ("apps/inference/services/stats.py", "socket"): "the name of this machine",
-    ("apps/knowledge/extract/closing.py", "socket"): "takes sockets away from the boxed process",
+    ("apps/core/box/closing.py", "socket"): "takes sockets away from the boxed process",
     ("apps/accounts/services/invitation_mail.py", "smtplib"): "the error of Django's mail",
     ("nlpsuite/server.py", "socket"): "listens",
     ("nlpsuite/supervisor/up.py", "urllib.request"): "asks the web process of this machine whether it is ready",
