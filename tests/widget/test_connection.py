@@ -163,3 +163,54 @@ def test_an_invalid_message_is_marked_and_kept_for_the_visitor(page: Page) -> No
         "return [named('undelivered')[0].code, c.outbox.length];",
     )
     assert result == ["too_large", 1]
+
+
+# -- who the visitor is ----------------------------------------------------------------------------------------------
+IDENTITY = """
+    const made = (required) => {
+        const kept = new Map();
+        const storage = { get: (name, other = null) => kept.get(name) ?? other, set: (name, it) => kept.set(name, it) };
+        const c = make(); c.storage = storage; c.identityRequired = required; c.asked = [];
+        c.addEventListener("identity", (event) => c.asked.push(event.detail.code));
+        return c;
+    };
+"""
+
+
+def test_without_a_proof_no_connection_is_made_where_one_is_required(page: Page) -> None:
+    body = "const c = made(true); c.start(); await tick(); return [sockets.length, named('state').at(-1)];"
+    assert _run(page, IDENTITY + body) == [0, {"state": "refused", "code": "identity_required"}]
+
+
+def test_a_proof_that_comes_later_opens_the_chat(page: Page) -> None:
+    body = (
+        "const c = made(true); c.start(); c.identify({ token: 't' }); await tick(); return sockets[0].sent[0].identity;"
+    )
+    assert _run(page, IDENTITY + body) == {"token": "t"}
+
+
+def test_a_token_is_not_kept_in_storage(page: Page) -> None:
+    body = "const c = made(false); c.identify({ token: 't' }); return c.storage.get('identity');"
+    assert _run(page, IDENTITY + body) is None
+
+
+def test_an_expired_token_is_asked_for_again_and_the_gate_says_so(page: Page) -> None:
+    body = "const c = made(true); c.identify({ token: 't' }); c.start(); await tick();"
+    body += "refuse(sockets[0], 'identity_expired'); sockets[0].drop(4401);"
+    body += "await tick(); return [c.asked, sockets.length, named('state').at(-1).code];"
+    assert _run(page, IDENTITY + body) == [["identity_expired"], 1, "identity_expired"]
+
+
+def test_where_no_proof_is_required_the_chat_goes_on_without_a_refused_one(page: Page) -> None:
+    body = "const c = made(false); c.identify({ token: 't' }); c.start(); await tick();"
+    body += "refuse(sockets[0], 'identity_invalid'); sockets[0].drop(4401);"
+    body += "await tick(); return [sockets.length, sockets.at(-1).sent[0].identity ?? null];"
+    assert _run(page, IDENTITY + body) == [2, None]
+
+
+def test_what_follows_a_first_page_is_history(page: Page) -> None:
+    body = "const c = make(); c.start(); await tick(); const s = sockets[0];"
+    body += "welcome(s, { has_more: true, last_seq: 2, seq: 1, messages: [message(1, 'bot')] });"
+    body += "show(s, 2, 1, 'bot'); show(s, 3, 2, 'bot');"
+    body += "return [named('message').map((m) => m.history), s.sent.filter((f) => f.type === 'hello').length];"
+    assert _run(page, body) == [[True, True, False], 1]
