@@ -240,3 +240,10 @@ def test_a_wrong_method_is_405_and_says_which_are_right(api: ApiClient) -> None:
 def test_an_admission_without_a_permit_counts_nothing(api: ApiClient, tenant: Any) -> None:
     assert call_admit(api.secret, permit=False) == Admission(tenant.id)
     assert permits(tenant) == 0
+
+
+@pytest.mark.parametrize("path", ["/v1/a%0Ab", "/v1/models/a%0Ab", "/tei/%0A", "/libretranslate/a%0A%C2%85b"])
+def test_an_address_with_a_line_break_is_refused_in_the_shape_of_its_routes(api: ApiClient, path: str) -> None:
+    answer = api.request("GET", path)
+    assert answer.status_code == 404
+    assert "error" in answer.json()

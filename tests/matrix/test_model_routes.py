@@ -28,7 +28,7 @@ TURNS = [{"role": "user", "content": "cnry-B"}]
 BODIES: dict[str, Any] = {
     "v1": None,
     "v1/": None,
-    "v1/<path:path>": None,
+    "v1/<anything:path>": None,
     "v1/models": None,
     "v1/models/<path:name>": None,
     "v1/chat/completions": {"model": CHAT, "messages": TURNS},
@@ -36,7 +36,7 @@ BODIES: dict[str, Any] = {
     "v1/embeddings": {"model": EMBEDDING, "input": "cnry-B"},
     "tei": {"inputs": "cnry-B"},
     "tei/": {"inputs": "cnry-B"},
-    "tei/<path:path>": None,
+    "tei/<anything:path>": None,
     "tei/embed": {"inputs": "cnry-B"},
     "tei/predict": {"inputs": "cnry-B"},
     "tei/rerank": {"query": "cnry-B", "texts": ["cnry-B"]},
@@ -84,7 +84,7 @@ def models(monkeypatch: pytest.MonkeyPatch) -> fakes.FakeModels:
 
 def _call(path: str, headers: dict[str, str]) -> Any:
     body = BODIES[path]
-    url = "/" + path.replace("<path:name>", CHAT).replace("<path:path>", "nothing")
+    url = "/" + path.replace("<path:name>", CHAT).replace("<anything:path>", "nothing")
     client = Client(headers={"Host": "127.0.0.1", **headers})
     if body is None:
         return client.get(url)
@@ -123,7 +123,7 @@ def test_a_session_is_no_key(path: str, worlds: tuple[World, World]) -> None:
     """No page of another site can make a signed-in member's browser call these."""
     client = Client(headers={"Host": "127.0.0.1"})
     client.force_login(worlds[0].owner)
-    url = "/" + path.replace("<path:name>", CHAT).replace("<path:path>", "nothing")
+    url = "/" + path.replace("<path:name>", CHAT).replace("<anything:path>", "nothing")
     answer = (
         client.get(url) if BODIES[path] is None else client.post(url, BODIES[path], content_type="application/json")
     )

@@ -1,5 +1,6 @@
 from django.urls import path
 
+import apps.integrations.converters  # noqa: F401
 from apps.integrations.libretranslate import views
 
 urlpatterns = [
@@ -11,5 +12,5 @@ urlpatterns = [
     path("health", views.health),
     path("frontend/settings", views.frontend_settings),
     path("", views.unknown),
-    path("<path:path>", views.unknown),
+    path("<anything:path>", views.unknown),
 ]

@@ -1,5 +1,6 @@
 from django.urls import path
 
+import apps.integrations.converters  # noqa: F401
 from apps.integrations.openai import views
 
 urlpatterns = [
@@ -9,5 +10,5 @@ urlpatterns = [
     path("models", views.models),
     path("models/<path:name>", views.model),
     path("", views.unknown),
-    path("<path:path>", views.unknown),
+    path("<anything:path>", views.unknown),
 ]

@@ -1,5 +1,6 @@
 from django.urls import path
 
+import apps.integrations.converters  # noqa: F401
 from apps.integrations.tei import views
 
 urlpatterns = [
@@ -11,5 +12,5 @@ urlpatterns = [
     path("token_classification", views.token_classification),
     path("info", views.info),
     path("health", views.health),
-    path("<path:path>", views.unknown),
+    path("<anything:path>", views.unknown),
 ]
