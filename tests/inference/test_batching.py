@@ -102,7 +102,7 @@ def test_the_tokens_of_a_backend_that_wants_few_at_a_time_bound_its_batches() ->
     assert max(map(len, backend.batches)) == 2
 
 
-def test_one_text_waits_for_two_batches_of_another_organisation_and_not_for_all(
+def test_one_text_waits_for_few_batches_of_another_organisation_and_not_for_all(
     runner: BatchRunner, backend: Backend
 ) -> None:
     backend.go_on.clear()

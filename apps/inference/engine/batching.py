@@ -18,9 +18,9 @@ from apps.inference.engine.types import BatchItem, BatchResult, Priority
 
 _BATCH_ITEMS = 64
 # What is sorted by length at a time: enough for even batches. All of it runs before what comes later, so it is no more than
-# two batches: whoever comes with one text beside an organisation with a thousand waits for those, not for the thousand.
+# one batch: whoever comes with one text beside an organisation with a thousand waits for that, not for the thousand.
 _SORT_WINDOW = 512
-_WINDOW_BATCHES = 2
+_WINDOW_BATCHES = 1
 # Work that nobody watches comes in smaller batches, since others for the same model wait for all of it, and stands back
 # for those who wait for an answer; but no longer than this for each batch, so that it gets on beside people who never
 # stop asking. An eighth of the budget takes some 70 ms; a sixteenth halved the speed of translations.
