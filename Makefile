@@ -50,7 +50,7 @@ run: $(STAMP)
 	@exec $(BIN)/python manage.py up
 
 test: $(DEV_STAMP)
-	@$(BIN)/python tests/browser.py
+	@$(BIN)/python -m tests.prepare
 	@$(BIN)/python -m pytest $(ARGS)
 
 check: $(DEV_STAMP)
