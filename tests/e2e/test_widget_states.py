@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import signal
+import time
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import jwt
 import psutil
 import pytest
 from playwright.sync_api import Browser, FrameLocator, Page, StorageState, expect
@@ -31,6 +33,11 @@ def closed(stack: Stack) -> dict[str, str]:
     return {"id": made["id"], "widget_token": made["widget_token"], "secret": secret["identity_secret"]}
 
 
+def _token(inbox: dict[str, str], lasts_s: float = 600, **claims: Any) -> str:
+    whole = {"sub": "user-7", "name": "Ada Proven", "exp": int(time.time() + lasts_s), **claims}
+    return jwt.encode(whole, inbox["secret"], algorithm="HS256")
+
+
 @pytest.fixture
 def page_of(browser: Browser, faults: list[str]) -> Iterator[Callable[..., Page]]:
     opened: list[Any] = []
@@ -51,7 +58,7 @@ def page_of(browser: Browser, faults: list[str]) -> Iterator[Callable[..., Page]
         ("zh-hans", "请先登录", {"viewport": DESKTOP}),
     ],
 )
-def test_who_is_not_signed_in_is_told_so(
+def test_who_is_not_signed_in_is_told_so_and_comes_in_with_a_token(
     page_of: Callable[..., Page],
     stack: Stack,
     closed: dict[str, str],
@@ -64,11 +71,24 @@ def test_who_is_not_signed_in_is_told_so(
     with site(stack, closed, locale=locale) as origin:
         page = page_of(**look)
         page.goto(origin)
+        # A function: Playwright calls what an expression gives, and that is how the listener is taken off again.
+        page.evaluate("() => { window.told = []; nlpsuite.on('identity', (detail) => told.push(detail.code)); }")
         page.locator("nlpsuite-chat .launcher").click()
         frame = page.frame_locator("iframe[src*='/widget/frame']")
         expect(frame.get_by_role("heading", name=title)).to_be_visible(timeout=30_000)
         expect(frame.get_by_role("textbox")).to_have_count(0)
         page.screenshot(path=str(shots / f"identity-required-{locale}.png"))
+        page.evaluate("(token) => nlpsuite.identify({ token })", _token(closed, lasts_s=-5))
+        page.wait_for_function("told.includes('identity_expired')", timeout=30_000)
+        expect(frame.get_by_role("heading", name=title)).to_have_count(0)
+        page.screenshot(path=str(shots / f"identity-expired-{locale}.png"))
+        page.evaluate("(token) => nlpsuite.identify({ token })", _token(closed))
+        expect(frame.get_by_role("textbox")).to_be_visible(timeout=30_000)
+        ask(frame, "Hello")
+        expect(frame.locator(".msg--mine:not(.msg--pending)")).to_have_count(1, timeout=30_000)
+    with stack.client() as client:
+        found = client.get("/api/v1/conversations", params={"q": "Ada Proven"}).json()["items"]
+    assert {(item["contact"]["verified"], item["contact"]["name_verified"]) for item in found} == {(True, True)}
     assert faults == []
 
 
