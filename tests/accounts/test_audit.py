@@ -37,6 +37,7 @@ from apps.analysis.services.memory import memory_add, memory_delete, memory_list
 from apps.conversations.services import inbox_create, inbox_identity_secret_renew, inbox_update
 from apps.core.tenancy import tenant_scope
 from apps.events.models import AuditEntry
+from apps.inference.services import space_pause, space_resume
 from apps.knowledge.models import Source
 from apps.knowledge.services import source_create_from_text, source_delete, source_reingest
 from apps.tenants.services import organization_create, organization_delete, organization_settings_update
@@ -182,6 +183,8 @@ ACTIONS: dict[str, Any] = {
     "source.created": _source,
     "source.deleted": _then(_source, lambda t, i: source_delete(tenant_id=t, source_id=i, actor=ACTOR)),
     "source.reingested": _read_again,
+    "vectors.paused": lambda t: space_pause(tenant_id=t, actor=ACTOR) or "",
+    "vectors.resumed": lambda t: space_resume(tenant_id=t, actor=ACTOR) or "",
 }
 
 
@@ -197,8 +200,9 @@ def _recorded_in_the_code() -> set[str]:
 
 
 def test_every_audited_action_is_known_here() -> None:
-    # Two are made by other actors than the tester: see below.
-    assert _recorded_in_the_code() == set(ACTIONS) | {"organization.created", "invitation.accepted"}
+    # Made by other actors than the tester: two see below, the switch see tests/knowledge/test_spaces.py.
+    others = {"organization.created", "invitation.accepted", "vectors.switched"}
+    assert _recorded_in_the_code() == set(ACTIONS) | others
 
 
 @pytest.mark.parametrize("action", sorted(ACTIONS))

@@ -17,6 +17,7 @@ import pytest
 
 from apps.analysis.tables.encoding import encoding_detect
 from apps.analysis.tables.read import format_of, table_open, table_preview
+from apps.analysis.tables.survey import Survey, rows_surveyed
 from apps.analysis.tables.times import time_parse
 from apps.analysis.tables.types import Format, RowProblem, TableError
 from apps.analysis.tables.write import WRITERS, cell_safe
@@ -31,6 +32,16 @@ def _file(folder: Path, name: str, content: str | bytes, encoding: str = "utf-8"
 def _rows(path: Path, kind: Format, **options: Any) -> tuple[list[str], list[Any]]:
     table = table_open(path, kind, **options)
     return table.header, list(table.records)
+
+
+def test_more_rows_than_allowed_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("apps.analysis.tables.survey.MAX_ROWS", 3)
+    table = table_open(_file(tmp_path, "a.csv", "text\na\nb\nc\nd\n"), "csv")
+    rows = rows_surveyed(table, {"text": "text"}, Survey(), seed=1, max_chars=10)
+    assert len([next(rows) for _ in range(3)]) == 3
+    with pytest.raises(TableError) as refused:
+        next(rows)
+    assert refused.value.code == "too_many_rows"
 
 
 # -- CSV -------------------------------------------------------------------------------------------------------------

@@ -232,7 +232,7 @@ def test_search_finds_nothing_of_another_organisation(talk: Talk, other_api: Any
 
 
 def test_a_search_for_nothing_is_refused(api: Any) -> None:
-    response = api.get("/conversations/search?q=%00")
+    response = api.get("/conversations/search?q=%20")
     assert (response.status_code, response.json()["error"]["code"]) == (422, "query_missing")
 
 

@@ -151,7 +151,6 @@ def _cursor(distance: float, number: float, count: int = EMBEDDING_DIMENSIONS) -
     [
         "x",
         "é",
-        "%00",
         "AAAA",
         "A" * 1055,
         "A" * 1057,

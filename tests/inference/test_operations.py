@@ -16,6 +16,7 @@ from django.test import Client
 from apps.accounts.models import User
 from apps.accounts.services import member_create, operator_set
 from apps.accounts.types import ROLES
+from apps.core.clock import now
 from apps.core.errors import Unavailable
 from apps.inference import selectors
 from apps.inference.selectors import STEP_S, operations_view, quantile, series_of
@@ -69,7 +70,7 @@ def test_an_operator_opens_it(operator: Client) -> None:
 
 
 def test_an_operator_needs_no_organisation(db: None) -> None:
-    user = User.objects.create_user(email="op@machine.example", password=None)
+    user = User.objects.create_user(email="op@machine.example", password=None, email_verified_at=now())
     operator_set(email="OP@machine.example")
     client = _signed_in(user)
     assert [client.get(path).status_code for path in ("/operations/", "/operations/stats")] == [200, 200]

@@ -14,6 +14,7 @@ import pytest
 from django.db import connection
 
 from apps.core.tenancy import tenant_scope
+from apps.events.models import AuditEntry
 from apps.inference.catalogue import MINILM
 from apps.inference.models import VectorSpace
 from apps.inference.services import (
@@ -167,6 +168,9 @@ def test_the_new_space_takes_over_when_it_is_complete(tenant: Any, subjects: Non
     assert _all_found(tenant) == list(SUBJECTS)
     assert _cosines(tenant) == pytest.approx(before, abs=1e-4)
     assert spaces_follow(thorough=True) == 0
+    with tenant_scope(tenant.id):
+        rows = AuditEntry.objects.filter(action="vectors.switched").values_list("actor", "data")
+        assert list(rows) == [("system", {"holder": PASSAGES, "before": OLD, "after": NEW})]
 
 
 def test_the_old_space_serves_half_way(

@@ -31,7 +31,12 @@ INVENTED = {"client_id"}
 INVENTED_THERE = {("POST /jobs", "id"), ("POST /conversations", "id")}
 # Its values are texts only where an organisation has set phrases.
 # Lists that are the same for everybody.
-WITHOUT_TEXT = {"GET /accounts/settings", "GET /nlp", "GET /analysis/translation/languages"}
+WITHOUT_TEXT = {
+    "GET /accounts/settings",
+    "GET /analysis/translation/languages",
+    "GET /knowledge/vectors",
+    "GET /nlp",
+}
 OPEN_TO_ALL_SCOPES = {"GET /accounts/me"}
 # Without a key: what is asked for is in the body's token (tests/accounts/test_invitations.py).
 PUBLIC = {"POST /accounts/invitations/preview", "POST /accounts/invitations/accept"}

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from apps.analysis.services.batches import batch_create_from_items, chunks, create
+from apps.analysis.tables.types import TableError
 from apps.core.errors import Busy, Conflict, Invalid
 from tests.analysis.batches.calls import assert_each_once, batch_start, items_of, jobs_run, lines_of
 from tests.conftest import ApiClient
@@ -79,7 +80,11 @@ def test_without_models_for_long_the_batch_fails_and_can_go_on(
 
 
 def test_more_rows_than_allowed_fail_the_batch(api: ApiClient, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("apps.analysis.services.batches.reading.MAX_ROWS", 3)
+    def refuse(*_: object, **__: object) -> None:
+        """What the box says of a table like that of test_batch_tables.test_more_rows_than_allowed_are_refused."""
+        raise TableError("too_many_rows", "A batch may have at most 3 rows.")
+
+    monkeypatch.setattr("apps.analysis.services.batches.reading.table_rows_boxed", refuse)
     batch_id = batch_start(api, ["a", "b", "c", "d"])
     jobs_run()
     info = api.get(f"/jobs/{batch_id}").json()

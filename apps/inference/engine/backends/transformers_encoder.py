@@ -373,7 +373,7 @@ def _head(item: BatchItem, max_tokens: int) -> BatchItem:
     """Return as much of an item as the model can read; what is no text is for the tokenizer to refuse."""
     if isinstance(item, str):
         return head_of(item, max_tokens)
-    if isinstance(item, tuple):
+    if isinstance(item, tuple) and len(item) == 2:
         return head_of(item[0], max_tokens), head_of(item[1], max_tokens)
     return item
 
