@@ -11,7 +11,7 @@ from django.db import connection
 
 def at_once(works: Sequence[Callable[[], Any]]) -> list[Any]:
     """Start all `works` together, one thread each; returns their results, or the exceptions they raised, in order."""
-    connection.close()  # the pool has 20, the callers' own included
+    connection.close()  # the pool counts it
     barrier = threading.Barrier(len(works))
     results: list[Any] = [None] * len(works)
 

@@ -18,6 +18,8 @@ os.environ.update(
     PORT="8899",
     TOKENIZERS_PARALLELISM="false",
     HF_HUB_OFFLINE="1",
+    # One process is web, worker and callers at once here: threads of an earlier test must not keep a later one waiting.
+    DB_POOL_SIZE="40",
 )
 
 from nlpsuite.settings import env

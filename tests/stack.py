@@ -50,7 +50,16 @@ class Stack:
         for parent in [self.folder, *self.folder.parents]:
             if parent.stat().st_uid == os.geteuid() and parent.parent == Path("/tmp"):
                 parent.chmod(0o711)
-        dropped = {"DATABASE_URL", "REDIS_URL", "PUBLIC_URL", "SECRET_KEY", "HOST", "NLPSUITE_ROLE", "DB_ROLE"}
+        dropped = {
+            "DATABASE_URL",
+            "REDIS_URL",
+            "PUBLIC_URL",
+            "SECRET_KEY",
+            "HOST",
+            "NLPSUITE_ROLE",
+            "DB_ROLE",
+            "DB_POOL_SIZE",
+        }
         env = {name: value for name, value in os.environ.items() if name not in dropped}
         env |= {"DATA_DIR": str(self.data), "PORT": str(self.port), "EGRESS_ALLOW_CIDRS": "127.0.0.0/8", **self._env}
         self.process = subprocess.Popen(
