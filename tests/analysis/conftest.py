@@ -1,4 +1,4 @@
-"""The real models, in the process of the tests, loaded when they are first asked."""
+"""The real models, in the process of the tests: the default ones loaded before the first test, others when first asked."""
 
 from __future__ import annotations
 
@@ -17,6 +17,8 @@ from tests.conversations.conftest import talk, talk_of  # noqa: F401  (fixtures)
 def _host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EngineHost]:
     known = catalogue_load()
     running = EngineHost(known.models, known.defaults, EngineConfig(tmp_path_factory.mktemp("analysis")))
+    # What takes longest to load takes most of a call's deadline, on a busy machine all of it.
+    running.load()
     yield running
     running.stop()
 

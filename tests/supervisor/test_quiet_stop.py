@@ -42,4 +42,7 @@ def test_waiting_for_jobs_at_a_stop_is_not_logged_and_other_warnings_are() -> No
         return logging.LogRecord("celery.worker", logging.WARNING, __file__, 1, text, None, None)
 
     assert not ExpectedStopFilter().filter(record("Initiating Soft Shutdown, terminating in 2.0 seconds"))
+    assert not ExpectedStopFilter().filter(
+        record("Requeuing undeliverable message for queue 'inference': No consumers.")
+    )
     assert ExpectedStopFilter().filter(record("Connection to broker lost"))

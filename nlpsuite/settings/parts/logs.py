@@ -73,10 +73,11 @@ class NotReadyFilter(logging.Filter):
 
 
 class ExpectedStopFilter(logging.Filter):
-    """Celery warns that it waits for running jobs when it is told to stop: that is what it was told."""
+    """What Celery and kombu warn of when they are told to stop: that running jobs are waited for, and that a message which
+    arrived meanwhile goes back to its queue."""
 
     def filter(self, record: logging.LogRecord) -> bool:
-        return not record.getMessage().startswith("Initiating Soft Shutdown")
+        return not record.getMessage().startswith(("Initiating Soft Shutdown", "Requeuing undeliverable message"))
 
 
 LOGGING = {
