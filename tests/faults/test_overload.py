@@ -118,7 +118,8 @@ def test_a_client_that_leaves_stops_costing(stack: Stack) -> None:
         for _ in range(12):
             next(lines)
         assert until(lambda: sum(counters(stack)["running"].values()) == 1, 60)
-    assert until(lambda: quiet(stack), 3)
+    # Well before the 1,500 tokens would have been written.
+    assert until(lambda: quiet(stack), 10)
     before = counters(stack)["generated_tokens"]
     time.sleep(1.5)
     assert counters(stack)["generated_tokens"] == before
