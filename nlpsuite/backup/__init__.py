@@ -1,1 +1,1 @@
-"""Backups of an installation in one encrypted file: made while it runs, verified, restored (docs/adr/0012-backup.md)."""
+"""Backups of an installation in one encrypted file: made while it runs, verified, restored (docs/adr/0010-backup.md)."""
