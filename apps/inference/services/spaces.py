@@ -66,10 +66,10 @@ _stores: dict[str, VectorStore] = {}
 
 def vectors_clear(table: str, kept: Sequence[str], limit: int) -> int:
     """Delete up to `limit` of the open scope's rows of `table` whose `space` is not among `kept`; returns how many."""
-    part = f"SELECT id FROM {table} WHERE tenant_id = %(tenant)s AND space <> ALL(%(kept)s) LIMIT %(limit)s"  # noqa: S608
+    part = f"SELECT id FROM {table} WHERE tenant_id = %(tenant)s AND space <> ALL(%(kept)s) LIMIT %(limit)s"  # noqa: S608  (our table)
     with connection.cursor() as cursor:
         cursor.execute(
-            f"DELETE FROM {table} WHERE tenant_id = %(tenant)s AND id IN ({part})",  # noqa: S608
+            f"DELETE FROM {table} WHERE tenant_id = %(tenant)s AND id IN ({part})",  # noqa: S608  (the part above)
             {"tenant": _tenant(), "kept": list(kept), "limit": limit},
         )
         return cursor.rowcount

@@ -1,6 +1,6 @@
 from django.urls import path
 
-import apps.integrations.converters  # noqa: F401
+import apps.integrations.converters  # noqa: F401  (registers the converter of the paths below)
 from apps.integrations.libretranslate import views
 
 urlpatterns = [
