@@ -7,12 +7,14 @@ import hashlib
 import re
 import sys
 import uuid
+from collections import OrderedDict
 from collections.abc import Callable, Generator, Sequence
 from typing import Any
 
 import numpy as np
 import pytest
 
+from apps.analysis.services.heads import prototypes
 from apps.inference import services as inference
 from apps.inference.services import GenerationStream, space_building
 from apps.inference.types import (
@@ -204,4 +206,6 @@ def install(monkeypatch: pytest.MonkeyPatch, models: FakeModels) -> FakeModels:
         for module in ours:
             if getattr(module, name, None) is real:
                 monkeypatch.setattr(module, name, getattr(models, name))
+    # Heads that the real models made must not meet vectors of these, nor the other way round.
+    monkeypatch.setattr(prototypes, "_heads", OrderedDict())
     return models

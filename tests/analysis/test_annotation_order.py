@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import uuid
-from collections import OrderedDict
 from datetime import timedelta
 from typing import Any
 
@@ -11,7 +10,6 @@ import pytest
 
 from apps.analysis.models import MessageVector
 from apps.analysis.services.annotations import ANNOTATE
-from apps.analysis.services.heads import prototypes
 from apps.conversations.services import conversation_update
 from apps.core.clock import now
 from apps.core.tenancy import tenant_scope
@@ -27,7 +25,6 @@ REPLY = "assistant.reply_generate"
 
 @pytest.fixture(autouse=True)
 def fake_models(monkeypatch: pytest.MonkeyPatch) -> fakes.FakeModels:
-    monkeypatch.setattr(prototypes, "_heads", OrderedDict())
     return fakes.install(monkeypatch, fakes.FakeModels())
 
 

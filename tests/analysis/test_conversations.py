@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import uuid
-from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any
 
@@ -13,7 +12,6 @@ from django.core.management import call_command
 from apps.analysis.models import MessageVector
 from apps.analysis.services.annotations import ANNOTATE, annotation_start
 from apps.analysis.services.conversation_summaries import MIN_MESSAGES, SUMMARIZE
-from apps.analysis.services.heads import prototypes
 from apps.conversations.services import conversation_handoff, conversation_update
 from apps.conversations.services.annotations import mood_of
 from apps.core.tenancy import tenant_scope
@@ -34,8 +32,6 @@ STORY = [
 
 @pytest.fixture(autouse=True)
 def fake_models(monkeypatch: pytest.MonkeyPatch) -> fakes.FakeModels:
-    # What the real models made of the intents' phrases may be here from other tests.
-    monkeypatch.setattr(prototypes, "_heads", OrderedDict())
     return fakes.install(monkeypatch, fakes.FakeModels())
 
 
