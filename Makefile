@@ -15,6 +15,8 @@ PIP := -m pip install --quiet --disable-pip-version-check
 # A lock is complete and has the hash of every file. torch differs from index to index: it is installed by its version, and
 # finds what it needs of the lock already there.
 HASHED := $(PIP) --require-hashes --no-deps
+# Parallel workers of a test run; each has PostgreSQL, Valkey and models of its own, up to 6 GiB of memory.
+WORKERS ?= 2
 TORCH := $(shell grep '^torch==' requirements.txt)
 
 .PHONY: run test check fuzz lock audit bench install install-dev openapi
@@ -51,7 +53,7 @@ run: $(STAMP)
 
 test: $(DEV_STAMP)
 	@$(BIN)/python -m tests.prepare
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest -n $(WORKERS) --durations=25 $(ARGS)
 
 check: $(DEV_STAMP)
 	$(BIN)/ruff check .

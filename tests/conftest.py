@@ -221,13 +221,21 @@ def _nothing_went_out() -> Iterator[None]:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Browser tests go last: Playwright keeps an event loop in the main thread, where no other may run then."""
+    """Browser tests go last: Playwright keeps an event loop in the main thread, where no other may run meanwhile."""
     items.sort(key=lambda item: item.get_closest_marker("browser") is not None)
 
 
-@pytest.fixture(scope="session")
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """With `-n`, the parallel workers share the test files as tests/sharing.py says."""
+    from tests.sharing import FromBothEnds
+
+    return FromBothEnds(config, log)
+
+
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """The one Chromium of the run."""
+    """A Chromium. It ends with the module, and Playwright's event loop with it."""
     with sync_playwright() as playwright:
         running = playwright.chromium.launch(executable_path=executable(), args=ARGS)
         yield running

@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import os
 import shutil
+import sys
 import tempfile
 from pathlib import Path
 
@@ -59,5 +60,14 @@ def _stop() -> None:
     shutil.rmtree(_home, ignore_errors=True)
 
 
-_start()
-atexit.register(_stop)
+def _runs_tests() -> bool:
+    """Say whether this process runs tests itself; with `-n` its workers do, each with services of its own."""
+    shares = any(argument.startswith(("-n", "--numprocesses")) for argument in sys.argv[1:])
+    return "PYTEST_XDIST_WORKER" in os.environ or not shares
+
+
+if _runs_tests():
+    _start()
+    atexit.register(_stop)
+else:
+    atexit.register(shutil.rmtree, _home, ignore_errors=True)

@@ -85,12 +85,17 @@ def shots(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def signed_in(browser: Browser, stack: Stack) -> Callable[[str], StorageState]:
-    """The cookies of a member: signing in for every test would run into the limit on sign-ins."""
-    kept: dict[str, StorageState] = {}
+def _cookies() -> dict[str, StorageState]:
+    """Those of each member: signing in for every test would run into the limit on sign-ins."""
+    return {}
+
+
+@pytest.fixture(scope="module")
+def signed_in(browser: Browser, stack: Stack, _cookies: dict[str, StorageState]) -> Callable[[str], StorageState]:
+    """The cookies of a member, who signs in when they are first asked for."""
 
     def state(who: str) -> StorageState:
-        if who not in kept:
+        if who not in _cookies:
             context = browser.new_context()
             page = context.new_page()
             page.goto(f"{stack.base}/studio/")
@@ -98,9 +103,9 @@ def signed_in(browser: Browser, stack: Stack) -> Callable[[str], StorageState]:
             page.locator("input[type=password]").fill(stack.demo[who]["password"])
             page.keyboard.press("Enter")
             page.wait_for_url(f"{stack.base}/studio/**")
-            kept[who] = context.storage_state()
+            _cookies[who] = context.storage_state()
             context.close()
-        return kept[who]
+        return _cookies[who]
 
     return state
 
