@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import argparse
 import atexit
 import os
 import shutil
-import sys
 import tempfile
 from pathlib import Path
 
@@ -62,8 +62,9 @@ def _stop() -> None:
 
 def _runs_tests() -> bool:
     """Say whether this process runs tests itself; with `-n` its workers do, each with services of its own."""
-    shares = any(argument.startswith(("-n", "--numprocesses")) for argument in sys.argv[1:])
-    return "PYTEST_XDIST_WORKER" in os.environ or not shares
+    options = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    options.add_argument("-n", "--numprocesses", default="0")
+    return "PYTEST_XDIST_WORKER" in os.environ or options.parse_known_args()[0].numprocesses == "0"
 
 
 if _runs_tests():
