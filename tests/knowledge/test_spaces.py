@@ -6,6 +6,7 @@ import json
 import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import numpy as np
 import pytest
 from django.db import connection
 
+from apps.core.clock import now
 from apps.core.tenancy import tenant_scope
 from apps.events.models import AuditEntry
 from apps.inference.catalogue import MINILM
@@ -21,6 +23,7 @@ from apps.inference.services import (
     PASSAGES,
     catalogue,
     default_model,
+    space_building,
     space_pause,
     space_resume,
     spaces_degraded,
@@ -29,6 +32,7 @@ from apps.inference.services import (
 )
 from apps.inference.types import EmbedResult
 from apps.jobs.models import Job, JobDispatch
+from apps.jobs.retention import jobs_prune
 from apps.jobs.services import job_run, jobs_sweep
 from apps.knowledge.models import Chunk, ChunkVector, Source
 from apps.knowledge.selectors import passages_search, search
@@ -359,6 +363,45 @@ def test_an_encoder_of_another_length_changes_nothing(tenant: Any, subjects: Non
     assert (_state(tenant).serving, _state(tenant).error_code) == (OLD, "embedding_dimensions")
     assert spaces_follow() == 0
     assert _all_found(tenant) == list(SUBJECTS)
+
+
+def test_a_job_that_was_pruned_stops_nobody(tenant: Any, subjects: None, choose: Choose) -> None:
+    """A month after the last change of the encoder the job that made the vectors is gone."""
+    choose("turned")
+    spaces_follow()
+    _build(tenant)
+    with tenant_scope(tenant.id):
+        assert jobs_prune(now() + timedelta(days=1), 1000) > 0
+    choose("back")
+    assert spaces_follow() == 1
+    _build(tenant)
+    assert _state(tenant).serving == OLD
+
+
+def test_one_organisations_failure_keeps_no_other_from_its_vectors(
+    tenant: Any,
+    other_tenant: Any,
+    subjects: None,
+    add_text: Callable[..., SourceInfo],
+    choose: Choose,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    add_text(other_tenant, "Theirs", "Other words.")
+    choose("turned")
+    monkeypatch.setattr(space_building, "organization_ids", lambda: [other_tenant.id, tenant.id])
+    monkeypatch.setattr(space_building, "_active", _broken_for(other_tenant.id))
+    assert spaces_follow() == 1
+    _build(tenant)
+    assert _state(tenant).serving == NEW
+
+
+def _broken_for(tenant_id: uuid.UUID) -> Callable[[VectorSpace], bool]:
+    def active(row: VectorSpace) -> bool:
+        if row.tenant_id == tenant_id:
+            raise RuntimeError("a row that nobody expected")
+        return False
+
+    return active
 
 
 def test_a_pause_stops_and_a_resume_goes_on(tenant: Any, subjects: None, choose: Choose, api: ApiClient) -> None:

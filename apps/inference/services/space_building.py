@@ -7,6 +7,7 @@ missing is asked of the database again. A space that nobody wants any more is re
 from __future__ import annotations
 
 import time
+import uuid
 from collections.abc import Sequence
 from typing import Any
 
@@ -22,7 +23,7 @@ from apps.inference.services.batches import embed_texts
 from apps.inference.services.models import default_model
 from apps.inference.services.spaces import Row, VectorStore, degraded_note, space_model, stores
 from apps.inference.types import ModelInfo
-from apps.jobs.services import JobContext, job_enqueue, job_get
+from apps.jobs.services import JobContext, job_enqueue, jobs_get
 from apps.jobs.types import FINAL_STATES
 from apps.tenants.selectors import organization_ids
 
@@ -49,16 +50,29 @@ def spaces_follow(*, thorough: bool = False) -> int:
     started = degraded = 0
     for tenant_id in organization_ids():
         for store in stores():
-            with tenant_scope(tenant_id):
-                row = VectorSpace.objects.select_for_update().filter(holder=store.holder).first()
-                if row is not None:
-                    started += _follow(row, store, model, thorough)
-                    degraded += space_model(row.serving) is None and store.total(row.serving) > 0
+            try:
+                begun, by_words = _look(tenant_id, store, model, thorough)
+            except Exception:
+                # What is wrong with one organisation's rows keeps no other one from its vectors.
+                log.exception("spaces.look_failed", tenant_id=str(tenant_id), holder=store.holder)
+                continue
+            started += begun
+            degraded += by_words
     try:
         degraded_note(degraded)
     except RedisError:
         log.debug("Redis is away; /readyz says so by itself")
     return started
+
+
+def _look(tenant_id: uuid.UUID, store: VectorStore, model: ModelInfo, thorough: bool) -> tuple[bool, bool]:
+    """Return whether a job was started, and whether a search goes by words alone."""
+    with tenant_scope(tenant_id):
+        row = VectorSpace.objects.select_for_update().filter(holder=store.holder).first()
+        if row is None:
+            return False, False
+        started = _follow(row, store, model, thorough)
+        return started, space_model(row.serving) is None and store.total(row.serving) > 0
 
 
 def _follow(row: VectorSpace, store: VectorStore, model: ModelInfo, thorough: bool) -> bool:
@@ -84,8 +98,8 @@ def _untidy(row: VectorSpace, store: VectorStore) -> bool:
 def _active(row: VectorSpace) -> bool:
     if row.job_id is None:
         return False
-    job = job_get(tenant_id=row.tenant_id, job_id=row.job_id)
-    return job.status not in FINAL_STATES
+    job = jobs_get(tenant_id=row.tenant_id, job_ids=[row.job_id]).get(row.job_id)
+    return job is not None and job.status not in FINAL_STATES  # one that ended long ago was pruned
 
 
 def _enqueue(row: VectorSpace, store: VectorStore) -> None:
