@@ -20,6 +20,7 @@ from apps.analysis.tables.survey import Survey
 from apps.analysis.tables.types import Format, TableError
 from apps.core.box import process
 from tests.analysis.test_batch_tables import _replaced, _workbook
+from tests.boxes import boxes_running
 
 MB = 1024 * 1024
 SHEET = b'<worksheet xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main"><sheetData>'
@@ -201,12 +202,11 @@ def test_a_parser_that_is_taken_over_stays_in_the_box(
 def test_a_parser_that_hangs_is_killed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     hostile(monkeypatch, "import time; time.sleep(600)")
     monkeypatch.setattr(box, "PREVIEW_S", 1.0)
-    before = {child.pid for child in psutil.Process().children(recursive=True)}
     (tmp_path / "a.csv").write_text("text\n")
     with pytest.raises(TableError) as caught:
         table_preview_boxed(tmp_path / "a.csv", "csv")
     assert caught.value.code == "extract_timeout"
-    assert {child.pid for child in psutil.Process().children(recursive=True)} <= before
+    assert boxes_running() == set()
 
 
 def test_no_more_files_are_looked_at_than_there_is_room_for(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -227,7 +227,6 @@ def test_who_stops_the_reading_ends_the_process(tmp_path: Path) -> None:
     def stop(count: int) -> None:
         raise Stop
 
-    before = {child.pid for child in psutil.Process().children(recursive=True)}
     with pytest.raises(Stop):
         table_rows_boxed(
             path,
@@ -240,7 +239,7 @@ def test_who_stops_the_reading_ends_the_process(tmp_path: Path) -> None:
             out=io.BytesIO(),
             report=stop,
         )
-    assert {child.pid for child in psutil.Process().children(recursive=True)} <= before
+    assert boxes_running() == set()
 
 
 def test_entities_of_a_workbook_are_not_expanded_in_the_box(tmp_path: Path) -> None:

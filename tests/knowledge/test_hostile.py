@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import gzip
+import os
+import resource
 import subprocess
 import sys
 import textwrap
 import time
 import zlib
+from contextlib import ExitStack
 from pathlib import Path
 
-import psutil
 import pytest
+from django.conf import settings
 
 from apps.core.box import process
 from apps.knowledge.extract import box
 from apps.knowledge.extract.box import BoxDocument, BoxFile, extract_boxed
 from apps.knowledge.extract.types import ExtractError
+from tests.boxes import boxes_running
 from tests.knowledge.makers import archive, assemble, docx, overlapping_archive, paragraph, pdf, zeros
 
 MB = 1_000_000
@@ -173,7 +177,9 @@ def hostile_parser(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, body: str) -
     """Put a module in the way of the Markdown reader: a parser that was taken over."""
     (tmp_path / "evil.py").write_text(textwrap.dedent(body))
     starter = (
-        "import sys; sys.path.insert(0, sys.argv.pop(1)); import evil, apps.knowledge.extract.plain as p;"
+        # As `python -m` begins it: with the project's own folder, not "" for it.
+        "import os, sys; sys.path[0] = os.getcwd(); sys.path.append(sys.argv.pop(1)); import evil;"
+        "import apps.knowledge.extract.plain as p;"
         "p.extract_plain = evil.attack; from apps.knowledge.extract.__main__ import main; sys.exit(main(sys.argv[1:]))"
     )
     real = subprocess.Popen
@@ -190,6 +196,10 @@ ATTACKS = {
     "memory": ("x = bytearray(10 ** 10)", "bomb_refused"),
     "abort": ("import os; os.abort()", "bomb_refused"),
     "passwords": ("open('/etc/passwd').read()", "extract_failed"),
+    "secrets": ("open('{beside}').read()", "extract_failed"),
+    "truncate": ("import os; os.truncate('{tmp}/b.txt', 0)", "extract_failed"),
+    "mode": ("import os; os.chmod('{tmp}/b.txt', 0)", "extract_failed"),
+    "library": ("import ctypes; ctypes.CDLL(None)", "extract_failed"),
     "write": ("open('{tmp}/written', 'w').write('x')", "extract_failed"),
     "socket": ("import _socket; _socket.socket().connect(('127.0.0.1', 1))", "extract_failed"),
     "resolve": ("import socket; socket.getaddrinfo('example.com', 80)", "extract_failed"),
@@ -203,15 +213,32 @@ ATTACKS = {
 def test_parser_that_was_taken_over_stays_in_the_box(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, which: str
 ) -> None:
+    """DATA_DIR, with everybody's files and the secrets, is by default beside the code, which may be read."""
     attack, code = ATTACKS[which]
-    body = f"def attack(text, name=''):\n    {attack.format(tmp=tmp_path)}\n    raise SystemExit(0)\n"
+    attack = attack.format(tmp=tmp_path, beside=settings.BASE_DIR / "manage.py")
+    body = f"def attack(text, name=''):\n    {attack}\n    raise SystemExit(0)\n"
     hostile_parser(monkeypatch, tmp_path, body)
-    path = tmp_path / "a.txt"
+    path, other = tmp_path / "a.txt", tmp_path / "b.txt"
     path.write_bytes(b"words")
+    other.write_bytes(b"words of others")
     (result,) = extract_boxed([BoxFile(str(path), "a.txt")], timeout_s=3)
     assert isinstance(result, ExtractError)
     assert result.code == code
     assert not (tmp_path / "written").exists()
+    assert other.read_bytes() == b"words of others"
+    assert other.stat().st_mode & 0o400
+
+
+def test_a_box_is_heard_where_many_descriptors_are_open(tmp_path: Path) -> None:
+    """The web process has a descriptor for each tab of each visitor; `select` ends at 1,023."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 4096), hard))
+    with ExitStack() as stack:
+        stack.callback(resource.setrlimit, resource.RLIMIT_NOFILE, (soft, hard))
+        for _ in range(1100):
+            stack.enter_context(open(os.devnull, "rb"))
+        result, _ = read(tmp_path, "a.md", b"# A\n\nb")
+    assert isinstance(result, BoxDocument)
 
 
 def test_boxed_process_gets_no_secret_of_ours(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -231,9 +258,8 @@ def test_boxed_process_gets_no_secret_of_ours(monkeypatch: pytest.MonkeyPatch, t
 
 
 def test_no_process_is_left_behind(tmp_path: Path) -> None:
-    before = {child.pid for child in psutil.Process().children(recursive=True)}
     read(tmp_path, "a.md", b"# A\n\nb")
-    assert {child.pid for child in psutil.Process().children(recursive=True)} <= before
+    assert boxes_running() == set()
 
 
 @pytest.mark.parametrize("box", ["apps.knowledge.extract", "apps.analysis.tables", "apps.analysis.translation"])

@@ -10,7 +10,9 @@ from typing import Any
 
 _WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 _REFUSED = ("socket.", "subprocess.", "os.exec", "os.fork", "os.posix_spawn", "os.spawn", "os.system", "os.remove",
-            "os.rename", "os.link", "os.symlink", "os.mkdir", "os.rmdir", "os.kill", "shutil.", "pty.")  # fmt: skip
+            "os.rename", "os.link", "os.symlink", "os.mkdir", "os.rmdir", "os.kill", "os.truncate", "os.ch", "os.utime",
+            "os.setxattr", "os.removexattr", "ctypes.", "shutil.", "pty.")  # fmt: skip
+_ROOT = os.path.realpath(os.path.join(os.path.dirname(__file__), "..", "..", ".."))
 _CLONE_NEWUSER, _CLONE_NEWNET = 0x10000000, 0x40000000
 
 
@@ -36,7 +38,7 @@ def close_the_box(memory_bytes: int, cpu_s: int, paths: list[str], *, scratch_by
 
 def _install_guard(paths: list[str]) -> None:
     """Refuse, inside Python, what no parser has a reason to do: sockets, processes, files other than code and input."""
-    code = tuple({os.path.realpath(p) + os.sep for p in (*sys.path, sys.prefix, sys.base_prefix) if p})
+    code = _code()
     allowed = {os.path.realpath(path) for path in paths}
 
     def guard(event: str, arguments: tuple[Any, ...]) -> None:
@@ -51,3 +53,10 @@ def _install_guard(paths: list[str]) -> None:
 
     sys.addaudithook(guard)
     del socket.socket
+
+
+def _code() -> tuple[str, ...]:
+    """Return the folders that modules come from. Of the project's own folder it is the code alone: DATA_DIR, with the
+    secrets and everybody's files, lies in it unless it is set."""
+    folders = {os.path.realpath(path) for path in sys.path if path}
+    return tuple(os.path.join(path, "apps") + os.sep if path == _ROOT else path + os.sep for path in folders)

@@ -40,6 +40,9 @@ class BoxProcess:
             pass_fds=descriptors,
         )
         self._output = cast(IO[bytes], self._process.stdout)
+        # `select` takes no descriptor above 1,023, and the web process has as many sockets as people have tabs open.
+        self._poll = select.poll()
+        self._poll.register(self._output, select.POLLIN)
 
     def __enter__(self) -> Self:
         return self
@@ -76,7 +79,7 @@ class BoxProcess:
 
     def _more(self, until: float, check: Check) -> None:
         """Take what comes next."""
-        while not select.select([self._output.fileno()], [], [], min(CHECK_S, max(0.0, until - time.monotonic())))[0]:
+        while not self._poll.poll(1000 * min(CHECK_S, max(0.0, until - time.monotonic()))):
             if time.monotonic() >= until:
                 raise TimeoutError
             check()
