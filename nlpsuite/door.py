@@ -14,7 +14,6 @@ from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, contextmanager
-from http.cookies import CookieError, SimpleCookie
 from importlib import import_module
 from typing import Any
 
@@ -23,7 +22,7 @@ from channels.db import database_sync_to_async
 from django.conf import settings
 from django.contrib.auth import get_user
 from django.db import Error
-from django.http import HttpRequest
+from django.http import HttpRequest, parse_cookie
 from psycopg_pool import PoolTimeout
 
 from apps.accounts.access import access_credential, credential_digest
@@ -75,7 +74,7 @@ class KeyBook:
             return False  # nobody guesses a key before it is made: what was wrong stays wrong
         if until is not None:
             return await self._ask(digest, secret)
-        async with self._line(address):
+        async with self.line(address):
             return await self._ask(digest, secret)
 
     async def in_thread(self, work: Callable[[], Any]) -> Any:
@@ -96,7 +95,8 @@ class KeyBook:
         return bool(right)
 
     @asynccontextmanager
-    async def _line(self, address: str) -> AsyncIterator[None]:
+    async def line(self, address: str) -> AsyncIterator[None]:
+        """Wait for one of the address's own look-ups. Raises Refused 429 where too many wait."""
         semaphore, waiting = self._lines.setdefault(address, (asyncio.Semaphore(_LOOKUPS_PER_ADDRESS), []))
         if len(waiting) >= _LOOKUPS_WAITING:
             raise Refused(429, "overloaded", "Too many calls are running; try again in a moment.", 1)
@@ -175,7 +175,7 @@ class CredentialsFirst:
             return {**scope, "caller": None}, receive
         if path.startswith(_BODY_KEY_PATH):
             return await self._with_key_inside(scope, receive, address)
-        if (size is None or size > settings.UNKNOWN_BODY_BYTES) and await self._signed_in(scope):
+        if (size is None or size > settings.UNKNOWN_BODY_BYTES) and await self._signed_in(scope, address):
             return {**scope, "caller": None}, receive
         body, complete = await self._received(receive, address, size, settings.UNKNOWN_BODY_BYTES)
         if body is None:
@@ -219,13 +219,15 @@ class CredentialsFirst:
                 if len(found) > limit or (parts and key_of_part(bytes(found[:_KEY_WITHIN_BYTES]))):
                     return bytes(found), False
 
-    async def _signed_in(self, scope: Scope) -> bool:
-        cookie = b"; ".join(value for name, value in scope["headers"] if name == b"cookie").decode("latin-1")
-        try:
-            morsel = SimpleCookie(cookie).get(settings.SESSION_COOKIE_NAME)
-        except CookieError:
+    async def _signed_in(self, scope: Scope, address: str) -> bool:
+        cookies = parse_cookie(
+            b"; ".join(value for name, value in scope["headers"] if name == b"cookie").decode("latin-1")
+        )
+        session = cookies.get(settings.SESSION_COOKIE_NAME)
+        if not session:
             return False
-        return morsel is not None and await self._keys.in_thread(lambda: _session_user(morsel.value))
+        async with self._keys.line(address):
+            return bool(await self._keys.in_thread(lambda: _session_user(session)))
 
     async def _refuse(self, scope: Scope, receive: Any, send: Any, refused: Refused) -> None:
         made = next((shape for path, shape in self._shapes.items() if scope["path"].startswith(path)), _api_shape)

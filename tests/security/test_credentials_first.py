@@ -160,6 +160,25 @@ def test_a_session_lets_the_whole_body_in_and_ends_with_the_sign_out(
     assert reader.bodies == [body]
 
 
+def test_a_neighbours_odd_cookie_hides_no_session(port: int, reader: Reader, organization: Any) -> None:
+    """Cookies are read as Django reads them: one that another product set may be anything."""
+    user = member_create(
+        tenant_id=organization.id, email="a@acme.example", name="A", role="owner", password="a long password"
+    )
+    browser = Client(headers={"Host": "127.0.0.1"})
+    browser.force_login(user, "django.contrib.auth.backends.ModelBackend")
+    cookie = f'Cookie: prefs={{"a": "b"}}; nlpsuite_session={browser.cookies["nlpsuite_session"].value}'
+    assert status_of(exchange(port, with_body("/knowledge/add", b"x" * 500_000, cookie))) == 200
+
+
+@pytest.mark.parametrize("values", [['a="' + "\\" * 300 + '"'], ["a=" + "\\" * 200, "b=" + "\\" * 200]])
+def test_cookies_that_take_long_to_read_are_not_read(port: int, reader: Reader, values: list[str]) -> None:
+    told = answer(port, head("/", *(f"Cookie: {value}" for value in values), method="GET"))
+    assert (status_of(told), error_of(told)["code"], reader.started) == (400, "header_invalid", 0)
+    few = 'Cookie: a="' + "\\" * 100 + '"'
+    assert status_of(exchange(port, head("/", few, method="GET"))) == 200
+
+
 def test_a_strangers_form_is_received_and_passed_on(port: int, reader: Reader) -> None:
     body = b"login=a%40acme.example&password=x"
     assert status_of(exchange(port, with_body("/accounts/login/", body))) == 200
@@ -308,6 +327,27 @@ async def test_a_wave_of_invented_keys_waits_in_its_own_line(transactional_db: N
     released.set()
     assert await asyncio.gather(*line) == [False] * 200
     await asyncio.gather(*blocked)
+
+
+async def test_a_wave_of_invented_sessions_waits_in_its_own_line(
+    transactional_db: None, key: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The door has four threads: one address's sessions do not take them all."""
+    released, at_work = threading.Event(), threading.Semaphore(0)
+
+    def look(session: str) -> bool:
+        at_work.release()
+        return not released.wait(60)
+
+    monkeypatch.setattr("nlpsuite.door._session_user", look)
+    door = CredentialsFirst(None, shapes=SHAPES)
+    scope = {"headers": [(b"cookie", b"nlpsuite_session=invented")]}
+    wave = [asyncio.ensure_future(door._signed_in(scope, "198.51.100.1")) for _ in range(200)]
+    for _ in range(2):
+        assert await asyncio.to_thread(at_work.acquire, timeout=60)
+    assert await asyncio.wait_for(door._keys.knows(key, "198.51.100.2"), 60)
+    released.set()
+    assert await asyncio.gather(*wave) == [False] * 200
 
 
 async def test_a_wrong_key_is_looked_up_once_and_what_is_kept_is_bounded(
