@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import uuid
+from collections.abc import Collection, Mapping, Sequence
 from datetime import timedelta
 
 from django.db.models import Q
@@ -13,9 +14,9 @@ from apps.accounts.errors import invitation_invalid
 from apps.accounts.models import ApiKey, Credential, Invitation, Membership, User
 from apps.accounts.types import ROLE_SCOPES, Principal
 from apps.core.clock import now
-from apps.core.errors import NotFound, Unauthenticated
+from apps.core.errors import Forbidden, NotFound, Unauthenticated
 from apps.core.ids import parse_id
-from apps.core.tenancy import tenant_scope
+from apps.core.tenancy import current_tenant_id, tenant_scope
 
 ACTIVE_ORGANIZATION = "active_organization"
 
@@ -98,6 +99,49 @@ def access_invitation(invitation_id: object, *, lock: bool = False) -> Invitatio
     if row is None:
         raise NotFound("There is no such invitation.")
     return row
+
+
+def inviter_stands(row: Invitation) -> bool:
+    """Whether whoever made, or last sent, the invitation may still invite somebody to its role, in the open scope."""
+    return row.id in invitations_standing([row])
+
+
+def invitations_standing(rows: Sequence[Invitation]) -> set[uuid.UUID]:
+    """Return the ids of those whose inviter may still invite somebody to their role, in the open scope; in two queries.
+
+    A member whose account was deactivated, who was removed or lowered, and a revoked key may not. Who is neither, as the
+    operator's commands, was no member whose rank could have changed.
+    """
+    inviters = _inviters({row.invited_by for row in rows})
+    return {row.id for row in rows if _may_invite(inviters, row)}
+
+
+def _may_invite(inviters: Mapping[str, Principal], row: Invitation) -> bool:
+    if row.invited_by.partition(":")[0] not in {"user", "api_key"}:
+        return True
+    try:
+        found = inviters[row.invited_by]
+        found.require("accounts:write")
+        found.require_role(row.role)
+    except (KeyError, Forbidden):
+        return False
+    return True
+
+
+def _inviters(actors: Collection[str]) -> dict[str, Principal]:
+    """Return who they are today, by the name that `Principal.actor` gives; who is nobody any more is not among them."""
+    tenant_id = current_tenant_id()
+    assert tenant_id is not None  # noqa: S101  (callers open the scope)
+    members = Membership.objects.filter(tenant_id=tenant_id, user_id__in=_ids(actors, "user"), user__is_active=True)
+    keys = ApiKey.objects.filter(id__in=_ids(actors, "api_key"), revoked_at=None)
+    found = [Principal(m.tenant_id, "user", m.user_id, "", m.role, ROLE_SCOPES[m.role]) for m in members]
+    found += [Principal(key.tenant_id, "api_key", key.id, "", "", frozenset(key.scopes)) for key in keys]
+    return {one.actor: one for one in found}
+
+
+def _ids(actors: Collection[str], kind: str) -> list[uuid.UUID]:
+    named = [parse_id(actor.partition(":")[2]) for actor in actors if actor.startswith(f"{kind}:")]
+    return [found for found in named if found is not None]
 
 
 def access_invitation_by_token(token: str) -> tuple[uuid.UUID, uuid.UUID]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Iterator
 
-from apps.accounts.access import access_invitation, access_invitation_by_token
+from apps.accounts.access import access_invitation, access_invitation_by_token, invitations_standing, inviter_stands
 from apps.accounts.errors import invitation_invalid
 from apps.accounts.models import ApiKey, Invitation, Membership, User
 from apps.accounts.types import INVITATIONS_LISTED_MAX, MEMBERS_MAX, InvitationInfo, InvitationPreview, MemberInfo
@@ -35,18 +35,21 @@ def api_keys_list(*, tenant_id: uuid.UUID) -> list[ApiKey]:
 def invitations_list(*, tenant_id: uuid.UUID) -> list[InvitationInfo]:
     """Return the organisation's unanswered invitations, newest first (at most INVITATIONS_LISTED_MAX)."""
     with tenant_scope(tenant_id):
-        rows = Invitation.objects.filter(accepted_at=None, revoked_at=None).order_by("-created_at")
-        return [_invitation_info(row) for row in rows[:INVITATIONS_LISTED_MAX]]
+        open_ = Invitation.objects.filter(accepted_at=None, revoked_at=None).order_by("-created_at")
+        rows = list(open_[:INVITATIONS_LISTED_MAX])
+        standing = invitations_standing(rows)
+        return [_invitation_info(row, row.id in standing) for row in rows]
 
 
 def invitation_get(*, tenant_id: uuid.UUID, invitation_id: object) -> InvitationInfo:
     """Return an unanswered invitation. Raises NotFound."""
     with tenant_scope(tenant_id):
-        return _invitation_info(access_invitation(invitation_id))
+        row = access_invitation(invitation_id)
+        return _invitation_info(row, inviter_stands(row))
 
 
-def _invitation_info(row: Invitation) -> InvitationInfo:
-    status = "pending" if row.expires_at > now() else "expired"
+def _invitation_info(row: Invitation, stands: bool) -> InvitationInfo:
+    status = "pending" if row.expires_at > now() and stands else "expired"
     return InvitationInfo(row.id, row.email, row.name, row.role, status, row.by_mail, row.created_at, row.expires_at)
 
 
@@ -56,8 +59,8 @@ def invitation_preview(*, token: str, user: User | None) -> InvitationPreview:
     organization = organization_get(tenant_id=tenant_id)
     with tenant_scope(tenant_id):
         row = Invitation.objects.filter(id=invitation_id, accepted_at=None, revoked_at=None).first()
-    if row is None or row.expires_at <= now():
-        raise invitation_invalid()
+        if row is None or row.expires_at <= now() or not inviter_stands(row):
+            raise invitation_invalid()
     state = _state(User.objects.filter(email=row.email).first(), user)
     return InvitationPreview(organization.name, row.email, row.name, row.role, state)
 

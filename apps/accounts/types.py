@@ -116,7 +116,8 @@ class MemberInfo:
 
 @dataclass(frozen=True, slots=True)
 class InvitationInfo:
-    """An invitation as its organisation sees it. `status` is "pending" or "expired"."""
+    """An invitation as its organisation sees it. `status` is "pending", or "expired" where its time is over or its inviter
+    may not invite to this role any more: either way it works again when somebody who may sends it again."""
 
     id: uuid.UUID
     email: str

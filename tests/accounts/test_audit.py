@@ -66,8 +66,8 @@ def _invited(tenant_id: Any) -> Any:
     return _invitation(tenant_id).id
 
 
-def _invitation(tenant_id: Any) -> Any:
-    return invitation_create(tenant_id=tenant_id, email="i@acme.example", name="I", role="agent", actor=ACTOR)
+def _invitation(tenant_id: Any, actor: str = ACTOR) -> Any:
+    return invitation_create(tenant_id=tenant_id, email="i@acme.example", name="I", role="agent", actor=actor)
 
 
 def _source(tenant_id: Any) -> Any:
@@ -221,7 +221,7 @@ def test_a_new_organisation_leaves_a_row(db: None) -> None:
 
 
 def test_an_accepted_invitation_leaves_a_row_of_the_new_member(tenant: Any) -> None:
-    made = _invitation(tenant.id)
+    made = _invitation(tenant.id, actor="system:command")
     token = made.link.partition("#")[2]
     done = invitation_accept(token=token, user=None, password="my own long one")
     actor = f"user:{done.user_id}"

@@ -375,3 +375,61 @@ def test_tries_are_limited_by_network_address(db: None, settings: Any) -> None:
     assert answers == [404, 404, 404, 429]
     elsewhere = Browser(REMOTE_ADDR="192.0.2.1").preview("x")
     assert elsewhere.status_code == 404
+
+
+# -- an inviter who may not invite any more --------------------------------------------------------------------------
+def _deactivate(user: Any, tenant: Any) -> None:
+    User.objects.filter(id=user.id).update(is_active=False)
+
+
+def _lower(user: Any, tenant: Any) -> None:
+    Membership.objects.filter(user=user, tenant_id=tenant.id).update(role="agent")
+
+
+def _remove_past_the_service(user: Any, tenant: Any) -> None:
+    """As one whose removal the invitation overtook: it was made by a request that had begun before."""
+    Membership.objects.filter(user=user, tenant_id=tenant.id).delete()
+
+
+GONE = [_deactivate, _lower, _remove_past_the_service]
+
+
+@pytest.mark.parametrize("gone", GONE)
+def test_an_inviter_who_may_not_invite_any_more_lets_nobody_in(
+    tenant: Any, member: Any, invite: Invite, gone: Callable[..., None]
+) -> None:
+    token = invite(Browser(member))
+    assert Browser().preview(token).status_code == 200
+    gone(member, tenant)
+    assert outcome(Browser().preview(token)) == INVALID
+    assert outcome(Browser().accept(token, password="my own long one")) == INVALID
+    assert "ben@b.example" not in dict(_roles(tenant))
+    assert not User.objects.filter(email="ben@b.example").exists()
+
+
+def test_a_lowered_inviter_still_lets_in_whom_they_may_invite(tenant: Any, member: Any, invite: Invite) -> None:
+    owners, agents = invite(Browser(member), "o@b.example", "owner"), invite(Browser(member), "a@b.example", "agent")
+    Membership.objects.filter(user=member, tenant_id=tenant.id).update(role="admin")
+    assert outcome(Browser().accept(owners, password="my own long one")) == INVALID
+    assert Browser().accept(agents, password="my own long one").status_code == 200
+
+
+def test_an_orphaned_invitation_is_listed_as_expired_and_stands_when_another_sends_it(
+    api: ApiClient, tenant: Any, member: Any, invite: Invite
+) -> None:
+    invite(Browser(member))
+    _deactivate(member, tenant)
+    (listed,) = api.get("/accounts/invitations").json()["items"]
+    assert listed["status"] == "expired"
+    link = api.post(f"/accounts/invitations/{listed['id']}/resend").json()["link"]
+    assert Browser().accept(token_of(link), password="my own long one").status_code == 200
+
+
+def test_an_orphaned_invitation_gives_way_to_a_new_one(
+    api: ApiClient, tenant: Any, member: Any, invite: Invite
+) -> None:
+    old = invite(Browser(member))
+    _deactivate(member, tenant)
+    new = invite(api, role="analyst")
+    assert outcome(Browser().accept(old, password="my own long one")) == INVALID
+    assert Browser().accept(new, password="my own long one").json()["role"] == "analyst"

@@ -14,7 +14,7 @@ from django.conf import settings
 from django.db import IntegrityError, connection, transaction
 from django.db.models import Q, Sum
 
-from apps.accounts.access import access_invitation, access_invitation_by_token
+from apps.accounts.access import access_invitation, access_invitation_by_token, inviter_stands
 from apps.accounts.errors import invitation_invalid, sign_in_required, wrong_account
 from apps.accounts.models import Credential, Invitation, Membership, User
 from apps.accounts.services.accounts import address_normal, password_check
@@ -61,14 +61,16 @@ def invitation_create(*, tenant_id: uuid.UUID, email: str, name: str, role: str,
 def invitation_resend(*, tenant_id: uuid.UUID, invitation_id: object, actor: str) -> InvitationSent:
     """Send a new link, which lives as long as a first one; the old one is dead at once. As `invitation_create`.
 
+    From now on the invitation stands and falls with who sent it last.
+
     Raises NotFound; Unavailable "mail_failed": the invitation stays, without a link that works.
     """
     with tenant_scope(tenant_id):
         _one_at_a_time(tenant_id)
         row = access_invitation(invitation_id, lock=True)
         _mails_check(tenant_id, row.email)
-        row.expires_at = _end()
-        row.save(update_fields=["expires_at"])
+        row.expires_at, row.invited_by = _end(), actor
+        row.save(update_fields=["expires_at", "invited_by"])
         token = _token_renew(row)
         audit_record(action="invitation.resent", actor=actor, target=str(row.id), data={"role": row.role})
     try:
@@ -102,7 +104,8 @@ def invitation_accept(
 
     Where the address has no account one is made, with the person's own password; it is proven when the link came by
     mail. Where it has one, only its own session accepts. One of two answers at once wins.
-    Raises NotFound "invitation_invalid" (unknown, used, expired and revoked alike); Invalid "password_required",
+    Raises NotFound "invitation_invalid" (unknown, used, expired, revoked, and of an inviter who may not invite to this role
+    any more, alike); Invalid "password_required",
     "password_weak", "password_not_taken"; Conflict "sign_in_required", "wrong_account", "address_unproven",
     "member_exists", "members_full".
     Effects: a membership, perhaps an account, audit rows.
@@ -114,7 +117,7 @@ def invitation_accept(
         # Again, now that nobody else can answer or replace it.
         _, invitation_id = access_invitation_by_token(token)
         row = Invitation.objects.select_for_update().filter(OPEN, id=invitation_id, expires_at__gt=now()).first()
-        if row is None:
+        if row is None or not inviter_stands(row):
             raise invitation_invalid()
         if Membership.objects.filter(tenant_id=tenant_id).count() >= MEMBERS_MAX:
             raise Conflict(f"An organisation has at most {MEMBERS_MAX} members.", code="members_full")
@@ -179,7 +182,7 @@ def _room_check(tenant_id: uuid.UUID, email: str) -> None:
         raise Conflict(f"An organisation has at most {MEMBERS_MAX} members.", code="members_full")
     pending = Invitation.objects.filter(OPEN)
     row = pending.filter(email=email).first()
-    if row is not None and row.expires_at > now():
+    if row is not None and row.expires_at > now() and inviter_stands(row):
         raise Conflict(
             "This address is invited already. Send that invitation again, or revoke it.",
             code="invitation_pending",
