@@ -2,11 +2,13 @@
 
     python -m bench.conversations meaning --rows 1000,100000,1000000
     python -m bench.conversations filters --rows 200000
+    python -m bench.conversations words --rows 50000
 
 `meaning` writes vectors of messages of five organisations of very different sizes, builds the index and compares what a
 search finds with what comparing all of an organisation's messages finds. A vector is a mixture of those of two real
 texts and noise, since a million texts would take an hour to embed; queries are phrases that are none of those texts.
 `filters` writes conversations and times a page of the list for each filter, and says which index it was read from.
+`words` has the product write their terms, and times searches by words, what a message costs more, and how large it all is.
 """
 
 from __future__ import annotations
@@ -207,7 +209,9 @@ FROM (SELECT n, (%(tenants)s::uuid[])[1 + width_bucket(n %% 100, %(bounds)s::int
 """
 _CONTACTS = """
 INSERT INTO conversations_contact (id, tenant_id, name, email, external_id, verified, attributes, created_at)
-SELECT contact_id, tenant_id, 'Ada', '', '', false, '{}', now() FROM conversations_conversation
+SELECT contact_id, tenant_id, 'Ada Person' || number, 'person' || number || '@example.com', '', false, '{}', now()
+FROM (SELECT contact_id, tenant_id, row_number() OVER (PARTITION BY tenant_id ORDER BY updated_at) AS number
+      FROM conversations_conversation) AS known
 """
 _TAGS = """
 INSERT INTO conversations_conversationtag (id, tenant_id, conversation_id, kind, name)
@@ -242,26 +246,129 @@ FILTERS: tuple[dict[str, str], ...] = (
     {"status": "open", "assignee": str(AGENT)},
     {"status": "open", "handler": "person", "assignee": "none"},
     {"assignee": str(AGENT)},
+)
+# Searches: by a frequent word, a rare one, several, none that there is, by name and address, with a filter.
+SEARCHES: tuple[dict[str, str], ...] = (
     {"q": "parcel"},
     {"q": "gramophone"},
+    {"q": "gramo"},
+    {"q": "cracked gramophone parcel"},
+    {"q": "waited week parcel number"},
+    {"q": "gramophone week"},
     {"q": "nobody says this"},
+    {"q": "a"},
+    {"q": "退款"},
+    {"q": "person777"},
+    {"q": "person777@example.com"},
+    {"q": "ada parcel"},
+    {"q": "ada"},
+    {"q": "parcel", "mood": "positive"},
+    {"q": "parcel", "status": "open", "label": "fraud"},
 )
 
 
 def filters(server: psycopg.Connection[Any], rows: int) -> None:
-    """Print a line for each filter: how long a page takes, and by which index it is found. The largest of the five
-    organisations has `rows` conversations."""
+    """Print a line for each filter: how long a page takes, and by which index it is found."""
+    conversations_write(server, rows)
+    pages(FILTERS)
+
+
+def conversations_write(server: psycopg.Connection[Any], rows: int) -> None:
+    """Write conversations; the largest of the five organisations has `rows` of them."""
     bounds = [sum(SHARES[:number]) for number in range(1, len(SHARES))]
     server.execute(_CONVERSATIONS, {"tenants": TENANTS, "bounds": bounds, "rows": rows * 100 // SHARES[0]})
     for statement in (_CONTACTS, _TAGS, _MESSAGES):
         server.execute(statement)
     tables = ("conversation", "contact", "conversationtag", "message")
     server.execute(f"VACUUM ANALYZE {', '.join(f'conversations_{name}' for name in tables)}")
-    for asked in FILTERS:
+
+
+def pages(asked_for: Sequence[dict[str, str]]) -> None:
+    """Print how long the first page of each takes."""
+    for asked in asked_for:
         found, indexes = page(asked)
         median, worst = milliseconds(lambda asked=asked: page(asked, explain=False))
         name = " ".join(f"{key}={value}" for key, value in asked.items()) or "none"
         print(f"{name:<62} {found:>3} rows  {median:6.1f} ms, worst {worst:6.1f}  {', '.join(indexes)}", flush=True)
+
+
+# -- by words --------------------------------------------------------------------------------------------------------
+# A word that one conversation in five says, and another one that none of these says.
+_OFTEN = """
+UPDATE conversations_message SET text = text || CASE WHEN hashtext(conversation_id::text) % 5 = 0 THEN ' Refund wanted.'
+  ELSE ' Exchange wanted.' END WHERE seq = 1 AND abs(hashtext(conversation_id::text)) % 5 < 2
+"""
+_SIZES = """
+SELECT relname, pg_table_size(oid) / 1000000, pg_indexes_size(oid) / 1000000, reltuples::bigint FROM pg_class
+WHERE relname IN ('conversations_message', 'conversations_conversationterm', 'conversations_contactterm')
+"""
+
+
+def words(server: psycopg.Connection[Any], rows: int) -> None:
+    """Print how long searches take without terms and with them, what a message's terms cost, and how large they are."""
+    conversations_write(server, rows)
+    server.execute(_OFTEN)
+    print("without terms (as before):", flush=True)
+    pages(SEARCHES[:2])
+    from apps.conversations.services import terms_follow
+
+    server.execute(
+        "INSERT INTO tenants_organization (id, name, slug, is_demo, settings, created_at) "
+        "SELECT id, 'Bench', id::text, false, '{}', now() FROM unnest(%s::uuid[]) AS id",
+        [TENANTS],
+    )
+    began = time.perf_counter()
+    done = 0
+    while part := terms_follow(turn_s=600):
+        done += part
+    took = time.perf_counter() - began
+    print(f"terms of {done} conversations and contacts written in {took:.0f} s", flush=True)
+    server.execute(
+        "VACUUM ANALYZE conversations_conversationterm, conversations_contactterm, conversations_conversation"
+    )
+    for name, table, indexes, count in server.execute(_SIZES).fetchall():
+        print(f"  {name}: {count} rows, table {table} MB, indexes {indexes} MB", flush=True)
+    pages((*SEARCHES, {"q": "refund exchange"}, {"q": "refund wanted"}))
+    for name, text in (
+        (
+            "a message of 20 words",
+            "Where is my parcel? I have waited a week for it, and nobody tells me anything new {n}.",
+        ),
+        ("a message of 10,000 characters", " ".join(f"word{n}" for n in range(1_000)) + " {n}"),
+        (
+            "a Chinese message of 10,000 characters",
+            "".join(chr(0x4E00 + n * 7 % 20_000) for n in range(9_990)) + " {n}",
+        ),
+    ):
+        messages(name, text)
+
+
+def messages(name: str, text: str) -> None:
+    """Print how long posting a message takes with and without its terms; each in a conversation of its own."""
+    from apps.conversations.services import message_post
+    from apps.conversations.services import messages as module
+
+    ids = conversation_ids(400)
+    real = module.message_terms_add
+    for shown, add in (("with terms", real), ("without", lambda conversation, message: False)):
+        module.message_terms_add = add
+        took = []
+        for number in range(200):
+            began = time.perf_counter()
+            post = {"tenant_id": TENANTS[0], "conversation_id": ids.pop(), "role": "agent", "private": True}
+            message_post(**post, text=text.replace("{n}", str(number))[:10_000])
+            took.append((time.perf_counter() - began) * 1000)
+        print(f"{name}, {shown}: median {statistics.median(took):.2f} ms", flush=True)
+    module.message_terms_add = real
+
+
+def conversation_ids(count: int) -> list[uuid.UUID]:
+    """Return some conversations of the largest organisation."""
+    from apps.conversations.models import Conversation
+    from apps.core.tenancy import tenant_scope
+
+    with tenant_scope(TENANTS[0]):
+        return list(Conversation.objects.order_by("?").values_list("id", flat=True)[:count])
 
 
 def page(asked: dict[str, str], *, explain: bool = True) -> tuple[int, list[str]]:
@@ -281,7 +388,9 @@ def page(asked: dict[str, str], *, explain: bool = True) -> tuple[int, list[str]
         found, _ = conversations_list(tenant_id=TENANTS[0], **asked)
     if not explain:
         return len(found), []
-    statement, params = next(one for one in seen if "ORDER BY" in one[0])
+    statement, params = next((one for one in seen if "ORDER BY" in one[0]), ("", None))
+    if not statement:
+        return len(found), []  # no conversation has all the words: the list itself is not asked for
     with tenant_scope(TENANTS[0]), connection.cursor() as cursor:
         cursor.execute(f"EXPLAIN {statement}", params)
         plan = "\n".join(line for (line,) in cursor.fetchall())
@@ -292,12 +401,14 @@ def page(asked: dict[str, str], *, explain: bool = True) -> tuple[int, list[str]
 def main() -> int:
     """Run one of the measurements."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=("meaning", "filters"))
+    parser.add_argument("what", choices=("meaning", "filters", "words"))
     parser.add_argument("--rows", default="")
     options = parser.parse_args()
     server = prepare()
     if options.what == "meaning":
         meaning(server, [int(part) for part in (options.rows or "1000,100000").split(",")])
+    elif options.what == "words":
+        words(server, int(options.rows or 50_000))
     else:
         filters(server, int(options.rows or 200_000))
     return 0

@@ -53,6 +53,8 @@ class Contact(TenantModel):
     name_verified = models.BooleanField(default=False, db_default=False)
     email_verified = models.BooleanField(default=False, db_default=False)
     attributes = models.JSONField(default=dict, blank=True)
+    # Whether its terms are those of name and address. The database takes it back when one of these changes.
+    termed = models.BooleanField(default=False, db_default=False)
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta(TenantModel.Meta):
@@ -64,6 +66,23 @@ class Contact(TenantModel):
                 name="contact_verified_identity",
             ),
         ]
+        indexes = [
+            models.Index(fields=["tenant_id", "id"], condition=models.Q(termed=False), name="contact_without_terms")
+        ]
+
+
+class ContactTerm(TenantModel):
+    """That a contact's name or address has a term of core/words.py."""
+
+    id = None  # type: ignore[assignment]
+    pk = models.CompositePrimaryKey("tenant_id", "term", "contact_id")
+    term = models.TextField(db_collation="C")
+    contact = models.ForeignKey(
+        Contact, on_delete=models.CASCADE, db_constraint=False, db_index=False, related_name="+"
+    )
+
+    class Meta(TenantModel.Meta):
+        indexes = [models.Index(fields=["tenant_id", "contact"], name="contact_terms")]
 
 
 class VisitorToken(TenantModel):
@@ -85,6 +104,7 @@ class Conversation(TenantModel):
     `last_seq` is the seq of the newest message, `last_public_seq` of the newest that the visitor sees; both move under
     the row's lock. `handler` says who answers: while it is "bot" every contact message gets a run of the bot.
     `mood`, `language` and `intents` (newest first) come from what the contact wrote, after the fact; "" until known.
+    Up to `terms_seq` the words of its messages are rows (`ConversationTerm`).
     """
 
     class Status(models.TextChoices):
@@ -112,6 +132,7 @@ class Conversation(TenantModel):
     last_seq = models.PositiveIntegerField(default=0)
     last_public_seq = models.PositiveIntegerField(default=0)
     staff_seen_seq = models.PositiveIntegerField(default=0)
+    terms_seq = models.IntegerField(default=0, db_default=0)
     last_text = models.CharField(max_length=200, blank=True)
     last_role = models.CharField(max_length=10, blank=True)
     last_message_at = models.DateTimeField(null=True)
@@ -141,6 +162,11 @@ class Conversation(TenantModel):
                 condition=models.Q(assignee__isnull=True),
                 name="conversation_unassigned",
             ),
+            models.Index(
+                fields=["tenant_id", "id"],
+                condition=models.Q(terms_seq__lt=models.F("last_seq")),
+                name="conversation_without_terms",
+            ),
         ]
 
 
@@ -163,6 +189,24 @@ class ConversationTag(TenantModel):
         constraints = [
             models.UniqueConstraint(fields=["tenant_id", "kind", "name", "conversation"], name="conversation_tag_once")
         ]
+
+
+class ConversationTerm(TenantModel):
+    """That a message of a conversation has a term of core/words.py: a row for each that the conversation says at all.
+
+    In the order of code points ("C"), so that a beginning is a range. The second index is for deleting with the
+    conversation, and for asking one conversation; PostgreSQL keeps its equal keys once, which makes it small.
+    """
+
+    id = None  # type: ignore[assignment]
+    pk = models.CompositePrimaryKey("tenant_id", "term", "conversation_id")
+    term = models.TextField(db_collation="C")
+    conversation = models.ForeignKey(
+        Conversation, on_delete=models.CASCADE, db_constraint=False, db_index=False, related_name="+"
+    )
+
+    class Meta(TenantModel.Meta):
+        indexes = [models.Index(fields=["tenant_id", "conversation"], name="conversation_terms")]
 
 
 class Message(TenantModel):

@@ -5,10 +5,11 @@ from __future__ import annotations
 import uuid
 from collections.abc import Collection, Sequence
 
-from django.db.models import Q, QuerySet
+from django.db.models import QuerySet
 
 from apps.accounts.selectors import member_names
 from apps.conversations.models import Conversation, ConversationTag, Draft, Inbox, Message
+from apps.conversations.search import conversations_saying
 from apps.conversations.types import (
     Annotation,
     ContactInfo,
@@ -227,8 +228,8 @@ def conversations_list(
     cursor: str = "",
     limit: int = 50,
 ) -> tuple[list[ConversationInfo], str | None]:
-    """Return a page of conversations, last changed first. `assignee` is a user id or "none"; `q` searches messages,
-    contact names and addresses."""
+    """Return a page of conversations, last changed first. `assignee` is a user id or "none"; `q` is searched
+    in messages, contact names and addresses: all of its words, each as the beginning of one."""
     with tenant_scope(tenant_id):
         rows = Conversation.objects.select_related("contact").filter(last_seq__gt=0)
         if status:
@@ -248,8 +249,7 @@ def conversations_list(
         if intent:
             rows = rows.filter(id__in=_tagged(ConversationTag.Kind.INTENT, intent))
         if q:
-            said = Message.objects.filter(text__icontains=q).values("conversation_id")
-            rows = rows.filter(Q(contact__name__icontains=q) | Q(contact__email__icontains=q) | Q(id__in=said))
+            rows = conversations_saying(rows, q)
         page, following = paginate(rows, cursor=cursor, limit=limit, key="updated_at")
         return _with_assignees(tenant_id, page), following
 

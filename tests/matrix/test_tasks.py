@@ -24,7 +24,8 @@ from apps.analysis.services.classifiers import classifier_create
 from apps.analysis.services.conversation_summaries import summary_start
 from apps.analysis.services.documents import document_create, documents_prune
 from apps.assistant.services import draft_start, reply_start
-from apps.conversations.services import conversation_create, draft_create, inbox_create, message_post
+from apps.conversations.models import Contact, Conversation, ConversationTerm
+from apps.conversations.services import conversation_create, draft_create, inbox_create, message_post, terms_follow
 from apps.core.clock import now
 from apps.core.redis import redis_client
 from apps.core.tenancy import tenant_scope
@@ -311,11 +312,21 @@ def _old_job(tenant_id: uuid.UUID) -> None:
         Job.objects.update(finished_at=now() - timedelta(days=365))
 
 
+def _without_terms(tenant_id: uuid.UUID) -> None:
+    """As a process of the version before writes a conversation and its contact."""
+    _talk(tenant_id)
+    with tenant_scope(tenant_id):
+        ConversationTerm.objects.all().delete()
+        Conversation.objects.update(terms_seq=0)
+        Contact.objects.update(name="Ada", termed=False)
+
+
 # Each: what to prepare, what to run.
 PERIODIC: dict[str, tuple[Callable[[uuid.UUID], None], Callable[[], Any]]] = {
     "apps.analysis.tasks.batches_prune_task": (_old_batch, batches_prune),
     "apps.analysis.tasks.classifiers_follow_task": (_former, classifiers_follow),
     "apps.analysis.tasks.documents_prune_task": (_old_document, documents_prune),
+    "apps.conversations.tasks.terms_follow_task": (_without_terms, terms_follow),
     "apps.inference.tasks.spaces_follow_task": (_former, spaces_follow),
     "apps.jobs.tasks.job_sweep_task": (_lost_jobs, jobs_sweep),
     "apps.tenants.tasks.retention_run_task": (_old_job, retention_run),

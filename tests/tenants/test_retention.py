@@ -57,8 +57,10 @@ BOUNDED_BY_NUMBER = {
 # What an organisation keeps until it deletes it, or goes.
 RECORDS = {
     "conversations_contact",
+    "conversations_contactterm",  # with its contact
     "conversations_conversation",
     "conversations_conversationtag",
+    "conversations_conversationterm",  # with its messages
     "conversations_message",
     "conversations_draft",
     "conversations_rating",

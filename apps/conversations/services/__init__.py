@@ -13,6 +13,7 @@ from apps.conversations.services.feed import ConversationFeed
 from apps.conversations.services.inboxes import inbox_create, inbox_identity_secret_renew, inbox_update
 from apps.conversations.services.messages import NewConversation, clean_text, message_post
 from apps.conversations.services.ratings import csat_set, rating_set
+from apps.conversations.services.terms import terms_follow
 from apps.conversations.services.visitors import visitor_token_issue
 from apps.conversations.services.watching import Watch, conversation_watch
 
@@ -38,5 +39,6 @@ __all__ = [
     "message_post",
     "messages_translated",
     "rating_set",
+    "terms_follow",
     "visitor_token_issue",
 ]

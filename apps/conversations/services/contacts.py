@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import uuid
 from dataclasses import asdict
+from typing import Any
 
 from apps.conversations.models import Contact
+from apps.conversations.services.terms import contact_terms_add, contact_terms_write
 from apps.conversations.types import Identity
 
 
@@ -18,7 +20,7 @@ def contact_of_identity(identity: Identity | None, attributes: dict[str, str]) -
         contact_told(known, identity)
         return known
     said = asdict(identity) if identity is not None else {}
-    return Contact.objects.create(
+    return contact_create(
         name=said.get("name", ""),
         email=said.get("email", ""),
         name_verified=said.get("name_proven", False),
@@ -26,16 +28,27 @@ def contact_of_identity(identity: Identity | None, attributes: dict[str, str]) -
         external_id=said.get("id", ""),
         verified=identity is not None,
         attributes=attributes,
-    ).id
+    )
+
+
+def contact_create(**values: Any) -> uuid.UUID:
+    """Insert a contact in the open scope, with the terms that it is searched by."""
+    row = Contact.objects.create(termed=True, **values)
+    contact_terms_add([row])
+    return row.id
 
 
 def contact_told(contact_id: uuid.UUID, identity: Identity) -> None:
     """Keep what an identity says of its contact, in the open scope: what is proven replaces what is there, what is only
     said replaces nothing that was proven."""
-    rows = Contact.objects.filter(id=contact_id)
+    rows, changed = Contact.objects.filter(id=contact_id), 0
     for name in ("name", "email"):
         value, proven = getattr(identity, name), getattr(identity, f"{name}_proven")
         if value and proven:
-            rows.exclude(**{name: value, f"{name}_verified": True}).update(**{name: value, f"{name}_verified": True})
+            other = rows.exclude(**{name: value, f"{name}_verified": True})
+            changed += other.update(**{name: value, f"{name}_verified": True})
         elif value:
-            rows.filter(**{f"{name}_verified": False}).exclude(**{name: value}).update(**{name: value})
+            other = rows.filter(**{f"{name}_verified": False}).exclude(**{name: value})
+            changed += other.update(**{name: value})
+    if changed:
+        contact_terms_write([contact_id])

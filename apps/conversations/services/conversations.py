@@ -7,9 +7,9 @@ from typing import Any
 
 from apps.accounts.access import access_member
 from apps.conversations.identity import identity_check, identity_proven
-from apps.conversations.models import Contact, Conversation, ConversationTag, Inbox, Message
+from apps.conversations.models import Conversation, ConversationTag, Inbox, Message
 from apps.conversations.selectors import conversation_get
-from apps.conversations.services.contacts import contact_of_identity
+from apps.conversations.services.contacts import contact_create, contact_of_identity
 from apps.conversations.services.messages import conversation_row
 from apps.conversations.services.tags import conversation_tags_set
 from apps.conversations.types import ConversationInfo
@@ -41,7 +41,7 @@ def conversation_create(
         proven = identity_proven(inbox, identity)
         identity_check(inbox, proven is not None)
         if proven is None:
-            person = Contact.objects.create(name=contact.get("name", ""), email=contact.get("email", "")).id
+            person = contact_create(name=contact.get("name", ""), email=contact.get("email", ""))
         else:
             person = contact_of_identity(proven, {})
         row = conversation_row(None, inbox, person)

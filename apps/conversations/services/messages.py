@@ -12,6 +12,7 @@ from django.db import IntegrityError, transaction
 from apps.conversations.models import Conversation, Inbox, Message, VisitorToken
 from apps.conversations.selectors import messages_info
 from apps.conversations.services.contacts import contact_of_identity
+from apps.conversations.services.terms import message_terms_add
 from apps.conversations.services.visitors import LIFETIME, visitor_token_digest
 from apps.conversations.types import MAX_TEXT, Posted, Visitor
 from apps.core.clock import now
@@ -166,6 +167,8 @@ def _advance(conversation: Conversation, message: Message) -> None:
     conversation.last_seq = message.seq
     conversation.updated_at = at
     changed = ["last_seq", "updated_at"]
+    if message_terms_add(conversation, message):
+        changed.append("terms_seq")
     if not message.private:
         conversation.last_public_seq = message.seq
         conversation.last_text = message.text[:200]

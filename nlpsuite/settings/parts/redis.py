@@ -66,6 +66,11 @@ CELERY_BEAT_SCHEDULE = {
         "kwargs": {"thorough": True},
         "options": {"expires": 600, "queue": "default"},
     },
+    "terms-follow": {
+        "task": "apps.conversations.tasks.terms_follow_task",
+        "schedule": 60.0,
+        "options": {"expires": 50},
+    },
     "classifiers-follow": {
         "task": "apps.analysis.tasks.classifiers_follow_task",
         "schedule": 60.0,
