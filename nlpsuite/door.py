@@ -7,9 +7,7 @@ is answered at once, and whoever shows neither key nor session may send a form's
 from __future__ import annotations
 
 import asyncio
-import json
 import time
-import uuid
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -27,10 +25,10 @@ from psycopg_pool import PoolTimeout
 
 from apps.accounts.access import access_credential, credential_digest
 from apps.core.peers import client_network
+from apps.core.refusals import Refusal, RefusalShape, refusal_send, shape_at
 from apps.integrations.libretranslate.fields import key_of_part, key_within
 
 log = structlog.get_logger(__name__)
-RefusalShape = Callable[[int, str, str], dict[str, Any]]
 Scope = dict[str, Any]
 # A key is not looked up again for so long, right or wrong; behind this door each request's own check is at once.
 _FRESH_S = 30.0
@@ -52,7 +50,7 @@ class Refused(Exception):
 
     def __init__(self, status: int, code: str, message: str, retry_after_s: int = 0) -> None:
         super().__init__(code)
-        self.status, self.code, self.message, self.retry_after_s = status, code, message, retry_after_s
+        self.refusal = Refusal(status, code, message, retry_after_s)
 
 
 class KeyBook:
@@ -161,7 +159,7 @@ class CredentialsFirst:
             await self._app(scope, receive, send)
 
     async def _admitted(self, scope: Scope, receive: Any) -> tuple[Any, Any]:
-        path, modelled = scope["path"], any(scope["path"].startswith(path) for path in self._shapes)
+        path, modelled = scope["path"], shape_at(self._shapes, scope["path"]) is not None
         size = _declared(scope)
         if not modelled and size == 0:
             return scope, receive
@@ -230,31 +228,23 @@ class CredentialsFirst:
             return bool(await self._keys.in_thread(lambda: _session_user(session)))
 
     async def _refuse(self, scope: Scope, receive: Any, send: Any, refused: Refused) -> None:
-        made = next((shape for path, shape in self._shapes.items() if scope["path"].startswith(path)), _api_shape)
-        body = json.dumps(made(refused.status, refused.code, refused.message)).encode()
-        headers = [
-            (b"content-type", b"application/json"),
-            (b"content-length", b"%d" % len(body)),
-            (b"connection", b"close"),
-        ]
+        headers = []
         if scope["path"].startswith(_BODY_KEY_PATH):
             headers.append((b"access-control-allow-origin", b"*"))  # browsers of every site may read why
-        if refused.status == 401:
+        if refused.refusal.status == 401:
             headers.append((b"www-authenticate", b"Bearer"))
-        if refused.retry_after_s:
-            headers.append((b"retry-after", b"%d" % refused.retry_after_s))
-        await send({"type": "http.response.start", "status": refused.status, "headers": headers})
-        await send({"type": "http.response.body", "body": body, "more_body": True})
-        if _declared(scope) != 0:
-            await _linger(receive)
-        await send({"type": "http.response.body", "body": b""})
+        await refusal_send(
+            scope,
+            send,
+            refused.refusal,
+            door="credentials",
+            shape=shape_at(self._shapes, scope["path"]),
+            headers=headers,
+            linger=(lambda: _linger(receive)) if _declared(scope) != 0 else None,
+        )
 
 
 _KEY_EARLY = "An API key is needed: send it as api_key before the file, or in the header Authorization"
-
-
-def _api_shape(status: int, code: str, message: str) -> dict[str, Any]:
-    return {"error": {"code": code, "message": message, "request_id": uuid.uuid4().hex}}
 
 
 def _too_much(path: str) -> Refused:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
-import uuid
 from collections.abc import Iterable
 from typing import Any
 
 from django.conf import settings
 
 from apps.core.peers import client_address, is_trusted
+from apps.core.refusals import Refusal, refusal_send
 
 # What Python's `strip` and `splitlines` take for white space or an end of line, and the other controls: a value that is
 # one line here and two lines there is how a header is smuggled into another.
@@ -17,6 +16,7 @@ _CONTROLS = frozenset({*range(0x20), 0x7F} - {0x09})
 _NEXT_LINE = "\x85"
 # Python unquotes a cookie in a time that grows with the square of its backslashes: 64 KiB of them are 14 s, so many 0.1 ms.
 _COOKIE_BACKSLASHES = 256
+_FOUL = Refusal(400, "header_invalid", "A header has characters that are not allowed.")
 
 
 class TrueClient:
@@ -33,7 +33,9 @@ class TrueClient:
         if scope["type"] not in {"http", "websocket"}:
             await self._app(scope, receive, send)
         elif any(_is_foul(value) for _, value in scope["headers"]) or _is_slow(scope["headers"]):
-            await refuse(scope, receive, send, 400, "header_invalid", "A header has characters that are not allowed.")
+            if scope["type"] == "websocket":
+                await receive()  # websocket.connect
+            await refusal_send(scope, send, _FOUL, door="header")
         else:
             await self._app(_true_scope(scope), receive, send)
 
@@ -71,23 +73,3 @@ def _is_foul(value: bytes) -> bool:
 def _is_slow(headers: Iterable[tuple[bytes, bytes]]) -> bool:
     """Whether the cookies would take long to read."""
     return sum(value.count(b"\\") for name, value in headers if name == b"cookie") > _COOKIE_BACKSLASHES
-
-
-async def refuse(
-    scope: dict[str, Any], receive: Any, send: Any, status: int, code: str, message: str, retry_after_s: int = 0
-) -> None:
-    """Answer a request, or a socket before it is accepted, in the shape of the API's errors, and close."""
-    error = {"code": code, "message": message, "request_id": uuid.uuid4().hex}
-    body = json.dumps({"error": error}).encode()
-    headers = [
-        (b"content-type", b"application/json"),
-        (b"content-length", b"%d" % len(body)),
-        (b"connection", b"close"),
-    ]
-    if retry_after_s:
-        headers.append((b"retry-after", b"%d" % retry_after_s))
-    kind = "websocket.http.response" if scope["type"] == "websocket" else "http.response"
-    if scope["type"] == "websocket":
-        await receive()  # websocket.connect
-    await send({"type": f"{kind}.start", "status": status, "headers": headers})
-    await send({"type": f"{kind}.body", "body": body})

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import re
-import uuid
 from collections.abc import Awaitable, Callable
 
 import structlog
 from asgiref.sync import iscoroutinefunction, markcoroutinefunction
 from django.http import HttpRequest, HttpResponse
 
-_ALLOWED = re.compile(r"[A-Za-z0-9._-]{1,64}")
+from apps.core.refusals import request_id
 
 
 class RequestIdMiddleware:
@@ -35,8 +33,7 @@ class RequestIdMiddleware:
         return self._after(request, await self.get_response(request))  # type: ignore[misc]
 
     def _before(self, request: HttpRequest) -> None:
-        given = request.headers.get("X-Request-ID", "")
-        request.request_id = given if _ALLOWED.fullmatch(given) else uuid.uuid4().hex  # type: ignore[attr-defined]
+        request.request_id = request_id(request.headers.get("X-Request-ID", ""))  # type: ignore[attr-defined]
         structlog.contextvars.clear_contextvars()
         structlog.contextvars.bind_contextvars(request_id=request.request_id)  # type: ignore[attr-defined]
 

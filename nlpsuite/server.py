@@ -15,6 +15,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 from apps.core.peers import is_trusted, network_of
+from apps.core.refusals import refusal_count, request_id
 
 MAX_FRAME_BYTES = 16 * 1024
 # Accepted sockets inherit it: a reader that does not read blocks the writer after this much, not after megabytes.
@@ -39,6 +40,7 @@ class Connections:
         room = self.by_address[address] < settings.CONNECTIONS_PER_ADDRESS
         silent = None if room else next((one for one, of in self.untold.items() if of == address), None)
         if silent is not None:
+            refusal_count("connections", "gave_way")
             silent.transport.abort()
         self.by_address[address] += 1
         return room or silent is not None
@@ -61,6 +63,7 @@ class PatientProtocol(HttpToolsProtocol):
     _address: str | None = None
     _head_timer: TimerHandle | None = None
     _head_bytes = 0
+    _told_bytes = 0
 
     def connection_made(self, transport: Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -69,6 +72,7 @@ class PatientProtocol(HttpToolsProtocol):
             self._address = network_of(peer)
             if not self.shared.enter(self, self._address):
                 log.warning("server.too_many_connections", address=self._address)
+                refusal_count("connections", "too_many")
                 transport.abort()
                 return
         self._await_head()
@@ -94,7 +98,7 @@ class PatientProtocol(HttpToolsProtocol):
         self._head_bytes += len(data)
         super().data_received(data)
         if self._head_timer is not None and self._head_bytes > settings.REQUEST_HEAD_BYTES:
-            self._cut_head(b"431 Request Header Fields Too Large")
+            self._cut_head(b"431 Request Header Fields Too Large", "head_too_large")
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
@@ -136,12 +140,20 @@ class PatientProtocol(HttpToolsProtocol):
         if self.cycle is not None and not self.cycle.response_complete:
             self._await_head()  # the one before is still being answered, and reading may be paused for it
             return
-        self._cut_head(b"408 Request Timeout")
+        self._cut_head(b"408 Request Timeout", "head_too_slow")
 
-    def _cut_head(self, status: bytes) -> None:
+    def send_400_response(self, msg: str) -> None:
+        too_large = self._told_bytes > settings.REQUEST_HEAD_BYTES
+        refusal_count("connections", "head_too_large" if too_large else "head_invalid")
+        super().send_400_response(msg)
+
+    def _cut_head(self, status: bytes, code: str) -> None:
         self._head_told()
         if not self.transport.is_closing():
-            self.transport.write(b"HTTP/1.1 " + status + b"\r\ncontent-length: 0\r\nconnection: close\r\n\r\n")
+            refusal_count("connections", code)
+            mark = f"x-request-id: {request_id('')}\r\n".encode()  # what the head says is not known yet
+            rest = b"content-length: 0\r\nconnection: close\r\n\r\n"
+            self.transport.write(b"HTTP/1.1 " + status + b"\r\n" + mark + rest)
             self.transport.close()
             self.loop.call_later(1, self.transport.abort)
 

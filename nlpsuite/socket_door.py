@@ -9,6 +9,7 @@ from django.conf import settings
 
 from apps.core.counts import Held, Pace
 from apps.core.peers import client_network
+from apps.core.refusals import refusal_count
 
 log = structlog.get_logger(__name__)
 # An office that comes back after a restart opens all its sockets at once.
@@ -26,9 +27,11 @@ class SocketDoor:
     async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
         address, a_minute = client_network(scope), settings.HANDSHAKES_PER_MINUTE
         if not self._pace.allows(address, per_minute=a_minute, burst=max(1, a_minute // _BURST_SHARE)):
+            refusal_count("sockets", "too_fast")
             await _refuse(receive, send)
         elif self._held.total() >= settings.SOCKETS or not self._held.take(address, settings.SOCKETS_PER_ADDRESS):
             log.warning("sockets.too_many", address=address)
+            refusal_count("sockets", "too_many")
             await _refuse(receive, send)
         else:
             try:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -11,9 +10,8 @@ from asgiref.sync import sync_to_async
 from django.conf import settings
 
 from apps.core.errors import StorageFull
-from apps.core.ids import new_id
+from apps.core.refusals import Refusal, RefusalShape, refusal_send, shape_at
 from apps.core.storage import storage_is_full, storage_require, temporary_require
-from apps.knowledge.uploads import RefusalShape
 
 log = structlog.get_logger(__name__)
 
@@ -55,15 +53,8 @@ class StorageGate:
 
     async def _refuse(self, scope: dict[str, Any], send: Any) -> None:
         error = StorageFull()
-        shape = next((made for path, made in self._shapes.items() if scope["path"].startswith(path)), _api_shape)
-        body = json.dumps(shape(error.status, error.code, error.message)).encode()
-        headers = [
-            (b"content-type", b"application/json"),
-            (b"content-length", b"%d" % len(body)),
-            (b"connection", b"close"),
-        ]
-        await send({"type": "http.response.start", "status": error.status, "headers": headers})
-        await send({"type": "http.response.body", "body": body})
+        refusal = Refusal(error.status, error.code, error.message)
+        await refusal_send(scope, send, refusal, door="storage", shape=shape_at(self._shapes, scope["path"]))
 
 
 def _body_bytes(scope: dict[str, Any]) -> int:
@@ -73,7 +64,3 @@ def _body_bytes(scope: dict[str, Any]) -> int:
     if declared.isascii() and declared.isdigit():
         return int(declared[:15])
     return settings.FILE_UPLOAD_MAX_MEMORY_SIZE + 1 if b"transfer-encoding" in headers else 0
-
-
-def _api_shape(status: int, code: str, message: str) -> dict[str, Any]:
-    return {"error": {"code": code, "message": message, "request_id": new_id().hex}}

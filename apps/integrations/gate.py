@@ -9,18 +9,18 @@ anybody: this one takes a fraction of a millisecond and no thread, connection or
 from __future__ import annotations
 
 import asyncio
-import json
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import structlog
 from django.conf import settings
 
+from apps.core.refusals import Refusal, RefusalShape, refusal_send, shape_at
+
 log = structlog.get_logger(__name__)
 
-RefusalShape = Callable[[int, str, str], dict[str, Any]]
-_RETRY_AFTER_S = b"1"
+_OVERLOADED = Refusal(429, "overloaded", "Too many calls are running; try again in a moment.", 1)
 # A reader that takes nothing for so long is cut off: it holds a place, and a permit of its organisation.
 STALLED_S = 30.0
 # Whoever asks whether the models answer must not be told that they do not because they are busy.
@@ -53,7 +53,8 @@ class CallGate:
             await self._app(scope, receive, send)
             return
         if self._all >= settings.API_MAX_IN_FLIGHT or self._by_key[key] >= settings.API_MAX_IN_FLIGHT_PER_KEY:
-            await _refuse(send, shape)
+            # The connection stays: a refusal must cost nothing, and clients come back on it.
+            await refusal_send(scope, send, _OVERLOADED, door="calls", shape=shape, close=False)
             return
         self._all += 1
         self._by_key[key] += 1
@@ -72,7 +73,7 @@ class CallGate:
     def _shape(self, scope: dict[str, Any]) -> RefusalShape | None:
         if scope["type"] != "http" or scope["path"] in _UNCOUNTED:
             return None
-        return next((shape for path, shape in self._shapes.items() if scope["path"].startswith(path)), None)
+        return shape_at(self._shapes, scope["path"])
 
 
 def _signature(scope: dict[str, Any]) -> bytes:
@@ -87,14 +88,3 @@ def _impatient(send: Any) -> Any:
             await send(message)
 
     return sending
-
-
-async def _refuse(send: Any, shape: RefusalShape) -> None:
-    body = json.dumps(shape(429, "overloaded", "Too many calls are running; try again in a moment.")).encode()
-    headers = [
-        (b"content-type", b"application/json"),
-        (b"content-length", str(len(body)).encode()),
-        (b"retry-after", _RETRY_AFTER_S),
-    ]
-    await send({"type": "http.response.start", "status": 429, "headers": headers})
-    await send({"type": "http.response.body", "body": body})

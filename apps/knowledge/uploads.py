@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import time
-import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from django.conf import settings
 from django.core.exceptions import RequestDataTooBig
 from django.core.files.uploadhandler import FileUploadHandler
+
+from apps.core.refusals import Refusal, RefusalShape, refusal_send, shape_at
 
 
 class BoundedUploadHandler(FileUploadHandler):
@@ -45,8 +45,8 @@ class BoundedUploadHandler(FileUploadHandler):
         return None
 
 
-# Status, code and message -> JSON body.
-RefusalShape = Callable[[int, str, str], dict[str, Any]]
+_TOO_LARGE = Refusal(413, "too_large", "The body is too large.")
+_TOO_SLOW = Refusal(408, "too_slow", "The body came too slowly.")
 
 
 class BodyTooLarge(Exception):
@@ -92,10 +92,8 @@ class BodyLimit:
             await self._app(scope, bounded, sending)
         except (BodyTooLarge, BodyTooSlow) as error:
             if not started:
-                shape = next(
-                    (made for path, made in self._shapes.items() if scope["path"].startswith(path)), _api_shape
-                )
-                await _refuse(send, error, shape)
+                refusal = _TOO_LARGE if isinstance(error, BodyTooLarge) else _TOO_SLOW
+                await refusal_send(scope, send, refusal, door="body", shape=shape_at(self._shapes, scope["path"]))
 
     def _bounded(self, scope: dict[str, Any], receive: Any) -> Any:
         upload = scope["path"].startswith(self._upload_paths)
@@ -126,22 +124,3 @@ class BodyLimit:
             return message
 
         return receiving
-
-
-def _api_shape(status: int, code: str, message: str) -> dict[str, Any]:
-    return {"error": {"code": code, "message": message, "request_id": uuid.uuid4().hex}}
-
-
-async def _refuse(send: Any, error: Exception, shape: RefusalShape) -> None:
-    large = isinstance(error, BodyTooLarge)
-    status, code, message = (
-        (413, "too_large", "The body is too large.") if large else (408, "too_slow", "The body came too slowly.")
-    )
-    body = json.dumps(shape(status, code, message)).encode()
-    headers = [
-        (b"content-type", b"application/json"),
-        (b"content-length", b"%d" % len(body)),
-        (b"connection", b"close"),
-    ]
-    await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": body})

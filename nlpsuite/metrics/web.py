@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 
 from asgiref.sync import iscoroutinefunction, markcoroutinefunction
 from django.http import HttpRequest, HttpResponse
 from prometheus_client import CollectorRegistry, Gauge, Histogram
+from prometheus_client.core import CounterMetricFamily, Metric
 from prometheus_client.gc_collector import GCCollector
 from prometheus_client.platform_collector import PlatformCollector
 from prometheus_client.process_collector import ProcessCollector
+from prometheus_client.registry import Collector
+
+from apps.core.refusals import REFUSED
 
 REGISTRY = CollectorRegistry()
 ProcessCollector(registry=REGISTRY)
@@ -32,6 +36,24 @@ _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"
 SOCKET_KINDS = {"/ws/widget": "visitor", "/ws/inbox": "staff"}
 for _kind in SOCKET_KINDS.values():
     OPEN_SOCKETS.labels(_kind)
+
+
+class RefusalsCollector(Collector):
+    """What the doors of this web process refused before Django was asked."""
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield the one family; its labels are those of the doors' code."""
+        refused = CounterMetricFamily(
+            "nlpsuite_web_refusals",
+            "Requests, sockets and connections that this web process refused at its doors.",
+            labels=("door", "code"),
+        )
+        for (door, code), count in sorted(REFUSED.items()):
+            refused.add_metric([door, code], count)
+        yield refused
+
+
+REGISTRY.register(RefusalsCollector())
 
 
 class RequestMetricsMiddleware:
