@@ -112,6 +112,42 @@ def measure(tenant: uuid.UUID, ranks: list[int]) -> dict[str, tuple[float, Any]]
     return found
 
 
+TYPOS_BEFORE = """
+SELECT c.id, w.term FROM unnest(%(unknown)s::text[]) AS w(term)
+CROSS JOIN LATERAL (SELECT c.id FROM knowledge_chunk c WHERE c.tenant_id = %(tenant)s AND w.term <%% c.text LIMIT 8) AS c
+"""
+
+
+def misspelt(tenant: uuid.UUID) -> tuple[float, float, list[tuple[int, int]]]:
+    """Return milliseconds of looking for misspelt words: each in all passages, as before, and among the distinct words; and
+    how many passages are found for each of them before and now."""
+    from django.db import connection
+
+    from apps.core.tenancy import tenant_scope
+    from apps.knowledge.selectors import search
+
+    # Rare words with another letter near their end, and one that resembles nothing.
+    words = [f"{name[:-2]}y{name[-1]}" for name in map(word, (9_007, 21_003, 33_011))] + ["ymxkcdvx"]
+    asked: dict[str, Any] = {"tenant": tenant, "space": "", "vector": None, "unknown": words}
+
+    def before() -> Any:
+        with tenant_scope(tenant), connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT set_config('pg_trgm.word_similarity_threshold', %s, true)", [str(search.TYPO_SIMILARITY)]
+            )
+            cursor.execute(TYPOS_BEFORE, asked)
+            return cursor.fetchall()
+
+    def now() -> dict[Any, dict[str, int]]:
+        with tenant_scope(tenant), connection.cursor() as cursor:
+            return search._typos(cursor, asked, dict.fromkeys(words, 0), "")
+
+    found = now()
+    known = [name for _, name in before()]
+    counts = [(known.count(name), sum(name in said for said in found.values())) for name in words]
+    return milliseconds(before, times=1)[0], milliseconds(now, times=5)[0], counts
+
+
 def main() -> int:
     """Write, measure, print; the status is 1 where both ways do not find the same."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -134,6 +170,8 @@ def main() -> int:
             equal = all(found[f"{key} before"][1] == found[f"{key} now"][1] for key in BEFORE)
             same &= equal
             print(f"{share:>3} % {name:<7} {line}  {'the same' if equal else 'DIFFERENT'}", flush=True)
+        before, now, counts = misspelt(tenant)
+        print(f"{share:>3} % misspelt before {before:.0f} ms  now {now:.1f} ms  found {counts}", flush=True)
     return 0 if same else 1
 
 

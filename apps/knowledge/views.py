@@ -18,6 +18,7 @@ from apps.accounts.access import ACTIVE_ORGANIZATION, access_principal_by_user
 from apps.accounts.types import Principal
 from apps.core.errors import AppError, NotFound
 from apps.core.texts import form_read
+from apps.inference.services import PASSAGES, space_change
 from apps.knowledge.selectors import collections_list, passage_view, passages_search, sources_list
 from apps.knowledge.services import (
     source_create_from_files,
@@ -97,6 +98,7 @@ def _listing(request: HttpRequest, principal: Principal) -> dict[str, Any]:
         "next_cursor": following,
         "any_active": any(row["active"] for row in rows),
         "may_write": "knowledge:write" in principal.scopes,
+        "change": space_change(tenant_id=principal.tenant_id, holder=PASSAGES),
     }
 
 

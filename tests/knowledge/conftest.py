@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import uuid
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,8 @@ import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 
 from apps.core.tenancy import tenant_scope
+from apps.inference.catalogue import MINILM
+from apps.inference.services import default_model
 from apps.inference.types import EmbedResult
 from apps.jobs.services import job_run
 from apps.knowledge.lexis import terms
@@ -20,6 +24,14 @@ from apps.knowledge.models import Source
 from apps.knowledge.selectors import source_get
 from apps.knowledge.services import source_create_from_files, source_create_from_text
 from apps.knowledge.types import SourceInfo
+
+SUBJECTS = {
+    "Pallets": "Pallets leave the yard every Tuesday before noon.",
+    "Invoices": "Invoices are sent by post in the first week of the month.",
+    "Parking": "Visitors park behind the green warehouse.",
+    "Holidays": "The office is closed between Christmas and New Year.",
+}
+Choose = Callable[..., None]
 
 
 class FakeEncoder:
@@ -107,3 +119,26 @@ def add_text() -> Callable[..., SourceInfo]:
         return run_job(tenant.id, source)
 
     return add
+
+
+@pytest.fixture
+def choose(settings: Any, tmp_path: Path) -> Choose:
+    """choose("turned") makes another encoder the installation's default; `without` takes the first one away."""
+
+    def change(name: str, *, dim: int = 384, without: bool = False) -> None:
+        entry = asdict(MINILM) | {"name": name, "revision": "1", "dim": dim}
+        gone = asdict(MINILM) | {"revision": "gone"}
+        path = tmp_path / f"catalogue-{uuid.uuid4().hex}.json"
+        models = [entry, gone] if without else [entry]
+        defaults = {"embedding": MINILM.name if name == "back" else name}
+        path.write_text(json.dumps({"models": models, "defaults": defaults}))
+        settings.INFERENCE_CATALOGUE = path
+        assert default_model("embedding").is_default
+
+    return change
+
+
+@pytest.fixture
+def subjects(tenant: Any, add_text: Callable[..., SourceInfo]) -> None:
+    for title, text in SUBJECTS.items():
+        add_text(tenant, title, text)

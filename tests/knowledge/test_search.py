@@ -113,6 +113,42 @@ def test_misspelt_word_counts_for_the_word_it_is_like(tenant: Any, add_text: Add
     assert found["A"] > found["B"] == 0
 
 
+@pytest.mark.parametrize("typo", ["warehuose", "warehous3", "warehousse", "warehose", "Warehuose!"])
+def test_misspelt_words_of_many_kinds_find_their_passage(tenant: Any, add_text: Add, typo: str) -> None:
+    add_text(tenant, "T", "# A\n\nThe warehouse is closed, waived, wide, wet.\n\n# B\n\nSomething else entirely.")
+    found = {p.heading: p.lexical for p in passages_search(tenant_id=tenant.id, query=typo).passages}
+    assert found["A"] > found["B"] == 0
+
+
+def test_misspelt_word_is_not_taken_for_a_word_of_others(tenant: Any, other_tenant: Any, add_text: Add) -> None:
+    add_text(tenant, "T", "Something else entirely.")
+    add_text(other_tenant, "T", "The warehouse is closed.")
+    assert [p.lexical for p in passages_search(tenant_id=tenant.id, query="warehuose").passages] == [0]
+
+
+def test_misspelt_word_is_compared_with_words_not_with_passages(tenant: Any, add_text: Add) -> None:
+    """Read from the index of words, one after the other; passages are looked up by the words that are like it."""
+    for number in range(3):
+        add_text(tenant, f"T{number}", f"The warehouse is closed. Number{number}.")
+    plans = []
+
+    def explain(execute: Any, statement: str, params: Any, many: bool, context: Any) -> Any:
+        if "word_similarity" in statement or "near.chunk_id" in statement:
+            execute(f"EXPLAIN {statement}", params, many, context)
+            plans.append("\n".join(line for (line,) in context["cursor"].fetchall()))
+        return execute(statement, params, many, context)
+
+    with tenant_scope(tenant.id):
+        with connection.cursor() as cursor:
+            cursor.execute("SET LOCAL enable_seqscan = off")
+        with connection.execute_wrapper(explain):
+            assert len(texts(tenant, "warehuose")) == 3
+    words, passages = plans
+    assert ("knowledge_chunkterm_pkey" in words, "knowledge_chunk " in words) == (True, False)
+    assert "Index Cond: ((tenant_id" in passages
+    assert "Seq Scan" not in words + passages
+
+
 def test_same_text_in_two_documents_is_given_once(tenant: Any, add_text: Add) -> None:
     add_text(tenant, "One", "Tea is served at five.")
     add_text(tenant, "Two", "Tea is served at five.")

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import uuid
 from collections.abc import Callable, Iterator
-from dataclasses import asdict
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -39,17 +36,10 @@ from apps.knowledge.selectors import passages_search, search
 from apps.knowledge.services import ingest, source_create_from_text, source_delete
 from apps.knowledge.types import SourceInfo
 from tests.conftest import ApiClient
-from tests.knowledge.conftest import FakeEncoder
+from tests.knowledge.conftest import SUBJECTS, Choose, FakeEncoder
 
 pytestmark = pytest.mark.django_db
 OLD, NEW = "all-minilm-l6-v2@0.1.0", "turned@1"
-SUBJECTS = {
-    "Pallets": "Pallets leave the yard every Tuesday before noon.",
-    "Invoices": "Invoices are sent by post in the first week of the month.",
-    "Parking": "Visitors park behind the green warehouse.",
-    "Holidays": "The office is closed between Christmas and New Year.",
-}
-Choose = Callable[..., None]
 
 
 class TwoEncoders(FakeEncoder):
@@ -83,29 +73,6 @@ def hints(monkeypatch: pytest.MonkeyPatch) -> None:
     """The test is the broker."""
     monkeypatch.setattr("apps.jobs.services.enqueue.broker_hint", lambda job_id, queue: None)
     monkeypatch.setattr("apps.jobs.services.sweep.broker_hint", lambda job_id, queue: None)
-
-
-@pytest.fixture
-def choose(settings: Any, tmp_path: Path) -> Choose:
-    """choose("turned") makes another encoder the installation's default; `without` takes the first one away."""
-
-    def change(name: str, *, dim: int = 384, without: bool = False) -> None:
-        entry = asdict(MINILM) | {"name": name, "revision": "1", "dim": dim}
-        gone = asdict(MINILM) | {"revision": "gone"}
-        path = tmp_path / f"catalogue-{uuid.uuid4().hex}.json"
-        models = [entry, gone] if without else [entry]
-        defaults = {"embedding": MINILM.name if name == "back" else name}
-        path.write_text(json.dumps({"models": models, "defaults": defaults}))
-        settings.INFERENCE_CATALOGUE = path
-        assert default_model("embedding").is_default
-
-    return change
-
-
-@pytest.fixture
-def subjects(tenant: Any, add_text: Callable[..., SourceInfo]) -> None:
-    for title, text in SUBJECTS.items():
-        add_text(tenant, title, text)
 
 
 def _first(tenant: Any, query: str) -> str:

@@ -158,6 +158,13 @@ def spaces_list(*, tenant_id: uuid.UUID) -> list[SpaceInfo]:
         return [_info(rows[store.holder], store) for store in stores() if store.holder in rows]
 
 
+def space_change(*, tenant_id: uuid.UUID, holder: str) -> SpaceInfo | None:
+    """Return the state of a kind of vectors while another space is being made for it, else None and nothing is counted."""
+    with tenant_scope(tenant_id):
+        row = VectorSpace.objects.filter(holder=holder).exclude(building="").first()
+        return _info(row, _stores[holder]) if row is not None else None
+
+
 def _info(row: VectorSpace, store: VectorStore) -> SpaceInfo:
     total = store.total(row.serving)
     return SpaceInfo(
