@@ -52,9 +52,10 @@ def test_organisations_and_kinds_count_apart(clock: dict[str, datetime]) -> None
     assert refused(scope=first, key="pages", limit=5) is None
 
 
+@pytest.mark.django_db
 def test_uses_at_the_same_moment_are_all_counted(clock: dict[str, datetime]) -> None:
     scope = uuid.uuid4()
-    at_once([lambda: quota_add(scope=scope, key="tokens", amount=3)] * 10)
+    assert at_once([lambda: quota_add(scope=scope, key="tokens", amount=3)] * 10) == [None] * 10
     assert refused(scope=scope, key="tokens", limit=31) is None
     assert refused(scope=scope, key="tokens", limit=30) is not None
 
