@@ -306,7 +306,7 @@ def kept(**fields: Any) -> list[bool]:
         ({"top_p": 0.05}, transformers.TopPLogitsWarper(0.05)),
         ({"min_p": 0.2}, transformers.MinPLogitsWarper(0.2)),
     ],
-    ids=str,
+    ids=lambda value: str(value) if isinstance(value, dict) else type(value).__name__,
 )
 def test_filters_keep_what_those_of_transformers_keep(fields: dict[str, Any], warper: Any) -> None:
     logits = torch.tensor([[2.0, 1.0, 0.5, 0.0, -1.0, -3.0]])
