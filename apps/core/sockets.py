@@ -1,8 +1,4 @@
-"""The base of our socket consumers: JSON frames in, a bounded queue out, stable close codes.
-
-Close codes: 1003 binary frame, 1007 not JSON, 1008 not an object or too many bad frames, 1009 frame too large (uvicorn),
-1011 our error, 1012 restart, 1013 too slow, 4401 not authenticated, 4403 origin refused, 4429 too many frames.
-"""
+"""The base of our socket consumers: JSON frames in, a bounded queue out, stable close codes (docs/protocol.md)."""
 
 from __future__ import annotations
 
@@ -21,6 +17,8 @@ from redis.exceptions import RedisError
 from apps.core.errors import AppError, Invalid, Unavailable
 
 log = structlog.get_logger(__name__)
+# Stands in each `welcome`; rises when a client of before would misread what is sent.
+PROTOCOL_VERSION = 1
 MAX_FRAME_BYTES = 16 * 1024
 MAX_QUEUED_BYTES = 256 * 1024
 # Who has more to send than fits waits until the reader has taken all but this.

@@ -35,7 +35,7 @@ from apps.conversations.types import ConversationState
 from apps.core.counts import Held
 from apps.core.errors import Conflict, Forbidden, Invalid, NotFound, Unauthenticated
 from apps.core.ids import parse_id
-from apps.core.sockets import FrameConsumer
+from apps.core.sockets import PROTOCOL_VERSION, FrameConsumer
 from apps.core.threads import in_thread
 from apps.events.services import conversation_group, hint_send_async, queue_group
 from apps.inference.services import StreamEntry, hub
@@ -47,7 +47,7 @@ MAX_SUBSCRIPTIONS = 20
 
 
 class StaffConsumer(FrameConsumer):
-    """One browser of a member of staff, or a program with an API key. Frames: contract.md, Sockets."""
+    """One browser of a member of staff, or a program with an API key. Frames: docs/protocol.md."""
 
     principal: Principal
     _secret = ""
@@ -91,7 +91,8 @@ class StaffConsumer(FrameConsumer):
             return
         self._counted = str(principal.id)
         self.principal, self._secret, self.greeted = principal, secret, True
-        self.push({"type": "welcome", "organization_id": str(principal.tenant_id), "user_id": str(principal.id)})
+        who = {"organization_id": str(principal.tenant_id), "user_id": str(principal.id)}
+        self.push({"type": "welcome", "protocol": PROTOCOL_VERSION, **who})
         self.spawn(self._recheck(user))
 
     async def _recheck(self, user: Any) -> None:

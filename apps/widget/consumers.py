@@ -33,7 +33,7 @@ from apps.conversations.types import ConversationInfo, ConversationState, InboxI
 from apps.core.errors import Forbidden, Invalid, NotFound, RateLimited
 from apps.core.ids import parse_id
 from apps.core.peers import client_network
-from apps.core.sockets import FrameConsumer
+from apps.core.sockets import PROTOCOL_VERSION, FrameConsumer
 from apps.core.threads import in_thread
 from apps.events.services import conversation_group, hint_send_async
 from apps.usage.services import rate_check
@@ -49,7 +49,7 @@ BOT_ANSWERS = ("open", "bot", None)
 
 
 class VisitorConsumer(FrameConsumer):
-    """One visitor's view of one conversation (contract.md, Sockets)."""
+    """One visitor's view of one conversation (docs/protocol.md)."""
 
     visitor: Visitor
     inbox: InboxInfo
@@ -184,6 +184,7 @@ class VisitorConsumer(FrameConsumer):
         found, more = await feed.page()
         welcome: dict[str, Any] = {
             "type": "welcome",
+            "protocol": PROTOCOL_VERSION,
             "visitor_token": self.visitor.token,
             "conversation_id": str(feed.conversation_id),
             "seq": feed.seq,
