@@ -32,21 +32,28 @@ from nlpsuite.supervisor import postgres, process, valkey
 _children: list[process.Child] = []
 
 
-def start() -> uuid.UUID:
-    """Start the servers, migrate, set Django up; returns the id of an organisation to write for."""
+def serve(**settings: str) -> None:
+    """Start the servers, PostgreSQL with these settings more, and set Django up, with an empty database."""
     env.RUN_DIR.mkdir(mode=0o711, parents=True, exist_ok=True)
     secrets = env.secrets_read()
     cluster = postgres.locate(env.DATA_DIR, env.RUN_DIR)
     postgres.initialise(cluster, secrets["pg_superuser"])
-    for child in (valkey.child(env.DATA_DIR, env.RUN_DIR / "valkey.sock"), postgres.child(cluster)):
+    server = postgres.child(cluster)
+    server.command = [*server.command, *(part for name in settings for part in ("-c", f"{name}={settings[name]}"))]
+    for child in (valkey.child(env.DATA_DIR, env.RUN_DIR / "valkey.sock"), server):
         process.start(child, lambda role, line: None)
         _children.append(child)
     postgres.wait_ready(cluster, secrets["pg_superuser"])
     postgres.provision(cluster, secrets)
     valkey.wait_ready(env.RUN_DIR / "valkey.sock")
+    django.setup()
+
+
+def start(**settings: str) -> uuid.UUID:
+    """Start the servers as `serve` does, migrate; returns the id of an organisation to write for."""
+    serve(**settings)
     owner = {**os.environ, "DB_ROLE": "app_owner"}
     subprocess.run([sys.executable, "manage.py", "migrate", "--verbosity", "0"], env=owner, check=True)
-    django.setup()
     from apps.tenants.services import organization_create
 
     return organization_create(name="Bench", slug="bench").id
