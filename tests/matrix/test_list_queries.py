@@ -1,40 +1,24 @@
 """Every list route asks the database as often for ten rows as for one. Routes are found by looking, so a new one is covered.
 
-A list whose rows are not made more of in `_more` fails, and says so: make some there.
+A list whose rows are not made more of in `world_grow` fails, and says so: make some there.
 """
 
 from __future__ import annotations
 
 import itertools
-import uuid
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from django.core.files.uploadedfile import SimpleUploadedFile
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from apps.accounts.services import api_key_create, invitation_create, member_create
-from apps.analysis.models import ClassifierExample, TranslatedDocument
-from apps.analysis.services.batches import batch_create_from_items
-from apps.analysis.services.classifiers import classifier_create, classifier_teach
-from apps.analysis.services.documents import document_create
-from apps.analysis.services.glossary import glossary_set
-from apps.analysis.services.memory import memory_add
-from apps.conversations.services import (
-    conversation_create,
-    conversation_update,
-    inbox_create,
-    message_annotate,
-    message_post,
-)
-from apps.conversations.types import Annotation
+from apps.analysis.models import TranslatedDocument
+from apps.analysis.services.classifiers import classifier_teach
 from apps.core.tenancy import tenant_scope
-from apps.knowledge.services import source_create_from_text
 from tests.conftest import ApiClient
 from tests.matrix.operations import OPERATIONS, Operation
-from tests.matrix.world import SUBJECT, World, world_create
+from tests.matrix.world import World, world_create, world_grow
 
 pytestmark = pytest.mark.django_db
 
@@ -84,41 +68,11 @@ def _asked(world: World, path: str) -> tuple[int | None, int]:
     return (_rows(response.json()) if plain else None), len(found)
 
 
-def _more(world: World, number: int) -> None:
-    """One more of everything that is listed, in the organisation and in the conversation of the world."""
-    tenant_id, word = world.tenant_id, f"{number:02d}{uuid.uuid4().hex[:6]}"
-    common: dict[str, Any] = {"tenant_id": tenant_id, "source": "en", "target": "pt"}
-    email = f"{word}@list.example"
-    member_create(tenant_id=tenant_id, email=email, name=word, role="agent", password=None)
-    invitation_create(tenant_id=tenant_id, email=f"i{email}", name=word, role="agent", actor="test")
-    api_key_create(tenant_id=tenant_id, name=word)
-    inbox_create(tenant_id=tenant_id, name=word)
-    glossary_set(**common, term=f"{word} {SUBJECT}", translation=word)
-    memory_add(**common, units=[(f"{word} {SUBJECT}", word)])
-    document_create(**common, file=SimpleUploadedFile(f"{word}.txt", word.encode()))
-    batch_create_from_items(tenant_id=tenant_id, task="language", items=[word], name=word)
-    source_create_from_text(tenant_id=tenant_id, title=word, text=SUBJECT, collection=word)
-    examples = [{"text": f"{word} {label} {n}", "label": label} for label in ("yard", "ship") for n in range(2)]
-    classifier_create(tenant_id=tenant_id, name=word, examples=examples, actor="test")
-    with tenant_scope(tenant_id):  # of one that is being trained, which nobody can teach meanwhile
-        known = {"classifier_id": world.ids["classifier_id"], "tenant_id": tenant_id}
-        ClassifierExample.objects.create(**known, text=word, label="yard", digest=word)
-    talk = conversation_create(tenant_id=tenant_id, contact={"name": word}).id
-    conversation_update(tenant_id=tenant_id, conversation_id=talk, changes={"labels": [word]}, actor="test")
-    for conversation_id in (talk, uuid.UUID(world.ids["conversation_id"])):
-        post: dict[str, Any] = {"tenant_id": tenant_id, "conversation_id": conversation_id, "text": f"{word} {SUBJECT}"}
-        asked = message_post(**post, role="contact").message
-        message_annotate(
-            tenant_id=tenant_id, message_id=asked.id, annotation=Annotation("en", "neutral", 0.1, word, {})
-        )
-        message_post(**post, role="agent", author_id=world.owner.id)
-
-
 def test_lists_ask_as_often_for_ten_rows_as_for_one(world: World) -> None:
-    _more(world, 0)  # one of each kind of row: with an author, with a job under way
+    world_grow(world, 0)  # one of each kind of row: with an author, with a job under way
     before = {path: _asked(world, path) for _, path in _lists(world)}
     for number in range(ROWS):
-        _more(world, number + 1)
+        world_grow(world, number + 1)
     after = {path: _asked(world, path) for _, path in _lists(world)}
     lists = {path for path, (rows, _) in before.items() if rows is not None}
     assert len(lists) > 12
@@ -131,7 +85,7 @@ def test_lists_ask_as_often_for_ten_rows_as_for_one(world: World) -> None:
 def test_documents_and_sources_in_progress_ask_together(world: World) -> None:
     """They ask for the progress of their jobs."""
     for number in range(3):
-        _more(world, number)
+        world_grow(world, number)
     with tenant_scope(world.tenant_id):
         TranslatedDocument.objects.filter(job_id=None).delete()
         first = TranslatedDocument.objects.earliest("created_at").id

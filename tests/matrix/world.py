@@ -11,7 +11,7 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 
 from apps.accounts.services import api_key_create, invitation_create, member_create
 from apps.analysis.batches.types import InputRow
-from apps.analysis.models import Batch, MessageVector
+from apps.analysis.models import Batch, ClassifierExample, MessageVector
 from apps.analysis.services.batches import batch_create_from_items
 from apps.analysis.services.batches.chunks import Chunk, chunk_commit
 from apps.analysis.services.classifiers import classifier_create
@@ -196,3 +196,33 @@ def _knowledge(world: World) -> None:
         chunk_id = source.documents.get().chunks.get().id
     assert source_get(tenant_id=tenant_id, source_id=made.id).chunks == 1
     world.ids |= {"source_id": str(made.id), "passage": passage_link(tenant_id=tenant_id, chunk_id=chunk_id)}
+
+
+def world_grow(world: World, number: int) -> None:
+    """Make one more of everything that is listed, in the organisation and in the conversation of the world."""
+    tenant_id, word = world.tenant_id, f"{number:02d}{uuid.uuid4().hex[:6]}"
+    common: dict[str, Any] = {"tenant_id": tenant_id, "source": "en", "target": "pt"}
+    email = f"{word}@list.example"
+    member_create(tenant_id=tenant_id, email=email, name=word, role="agent", password=None)
+    invitation_create(tenant_id=tenant_id, email=f"i{email}", name=word, role="agent", actor="test")
+    api_key_create(tenant_id=tenant_id, name=word)
+    inbox_create(tenant_id=tenant_id, name=word)
+    glossary_set(**common, term=f"{word} {SUBJECT}", translation=word)
+    memory_add(**common, units=[(f"{word} {SUBJECT}", word)])
+    document_create(**common, file=SimpleUploadedFile(f"{word}.txt", word.encode()))
+    batch_create_from_items(tenant_id=tenant_id, task="language", items=[word], name=word)
+    source_create_from_text(tenant_id=tenant_id, title=word, text=SUBJECT, collection=word)
+    examples = [{"text": f"{word} {label} {n}", "label": label} for label in ("yard", "ship") for n in range(2)]
+    classifier_create(tenant_id=tenant_id, name=word, examples=examples, actor="test")
+    with tenant_scope(tenant_id):  # of one that is being trained, which nobody can teach meanwhile
+        known = {"classifier_id": world.ids["classifier_id"], "tenant_id": tenant_id}
+        ClassifierExample.objects.create(**known, text=word, label="yard", digest=word)
+    talk = conversation_create(tenant_id=tenant_id, contact={"name": word}).id
+    conversation_update(tenant_id=tenant_id, conversation_id=talk, changes={"labels": [word]}, actor="test")
+    for conversation_id in (talk, uuid.UUID(world.ids["conversation_id"])):
+        post: dict[str, Any] = {"tenant_id": tenant_id, "conversation_id": conversation_id, "text": f"{word} {SUBJECT}"}
+        asked = message_post(**post, role="contact").message
+        message_annotate(
+            tenant_id=tenant_id, message_id=asked.id, annotation=Annotation("en", "neutral", 0.1, word, {})
+        )
+        message_post(**post, role="agent", author_id=world.owner.id)

@@ -1,8 +1,8 @@
 """The look that needs no hint: every few seconds, one for all conversations that the sockets of a process show.
 
 A hint may be lost, and then this look finds the same rows. It is one query for up to 500 conversations of an organisation:
-a look of each socket's own costs six round trips to the database per socket. 1,000 idle sockets cost 1,153 statements a second
-and half a processor that way, and 2.5 and a thirtieth this way (`python -m bench.idle`).
+a look of each socket's own costs six round trips to the database per socket. 1,000 idle sockets cost 1,153 statements a
+second and half a processor that way, 2.5 and a thirtieth this way (`python -m bench.idle`).
 """
 
 from __future__ import annotations
