@@ -14,3 +14,4 @@ class AnalysisConfig(AppConfig):
     def ready(self) -> None:
         """Register the handlers of events and jobs."""
         import_module("apps.analysis.handlers")
+        import_module("apps.analysis.stored_files")

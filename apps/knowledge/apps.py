@@ -7,6 +7,6 @@ class KnowledgeConfig(AppConfig):
     label = "knowledge"
 
     def ready(self) -> None:
-        from apps.knowledge import handlers, lexis  # noqa: F401  registers the job handlers
+        from apps.knowledge import handlers, lexis, stored_files  # noqa: F401  registers handlers and files
 
         lexis.cache_dir_set(settings.DATA_DIR / "cache")

@@ -18,6 +18,7 @@ from typing import IO, Any
 import psycopg
 from django.conf import settings
 
+from apps.core.stored_files import file_owners
 from nlpsuite.backup.compare import database_describe, table_sizes
 from nlpsuite.backup.container import MAGIC, SealedWriter
 from nlpsuite.backup.dump import database_dump
@@ -29,12 +30,6 @@ from nlpsuite.backup.sections import END, section_write, value_write
 from nlpsuite.backup.server import Server, database_error, server_of_installation
 from nlpsuite.settings import env
 
-# Columns that name stored files: what a snapshot has in them must be in the backup.
-FILE_COLUMNS = (
-    ("knowledge_sourcefile", "storage_name"),
-    ("analysis_translateddocument", "storage_name"),
-    ("analysis_translateddocument", "result_name"),
-)
 # A file that is written and removed again within the milliseconds around a snapshot: another snapshot has neither.
 _SNAPSHOT_TRIES = 4
 # Small files at the top of DATA_DIR that are kept; what tells of running processes is not.
@@ -121,11 +116,16 @@ def _snapshot(server: Server, stage: Stage) -> Iterator[tuple[psycopg.Connection
         yield reading, row[0], missing
 
 
+def file_columns() -> list[tuple[str, str]]:
+    """Return the columns that name stored files: what a snapshot has in them must be in the backup."""
+    return [column for owner in file_owners() for column in owner.columns]
+
+
 def _missing(reading: psycopg.Connection, stage: Stage) -> list[str]:
     """Return the files that the snapshot names and nobody has: they were lost before, or a snapshot came too late."""
     known = {name for (name,) in reading.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")}
     lost: list[str] = []
-    for table, column in FILE_COLUMNS:
+    for table, column in file_columns():
         if table in known:
             named = reading.execute(f"SELECT {column} FROM {table} WHERE {column} <> ''")  # type: ignore[arg-type]  # noqa: S608
             lost += [name for (name,) in named if name not in stage.names]

@@ -152,7 +152,7 @@ def test_every_column_that_names_a_stored_file_is_looked_up() -> None:
         for field in model._meta.local_fields
         if field.name in {"storage_name", "result_name"}
     }
-    assert columns == set(create.FILE_COLUMNS)
+    assert columns == set(create.file_columns())
 
 
 # -- a database of its own -------------------------------------------------------------------------------------------

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from celery.schedules import crontab
+
 from nlpsuite.settings import env
 
 REDIS_URL = env.env_str("REDIS_URL") or f"unix://{env.RUN_DIR}/valkey.sock?db=0"
@@ -52,6 +54,11 @@ CELERY_BEAT_SCHEDULE = {
         "task": "apps.analysis.tasks.documents_prune_task",
         "schedule": 3600.0,
         "options": {"expires": 600},
+    },
+    "files-sweep": {
+        "task": "apps.tenants.tasks.files_sweep_task",
+        "schedule": crontab(hour=3, minute=40),
+        "options": {"expires": 3600},
     },
     "retention": {"task": "apps.tenants.tasks.retention_run_task", "schedule": 3600.0, "options": {"expires": 600}},
     # On the queue of common work: the inference worker's threads are for those who wait for a model.
