@@ -36,3 +36,16 @@ class DeliveryInfo:
     error: str
     created_at: datetime
     next_attempt_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class HandlerBacklog:
+    """What of all organisations has not reached one handler. `oldest_at` is when the event of the oldest that waits was
+    recorded, None where none waits; `error` names what a dead one raised last."""
+
+    handler: str
+    pending: int
+    dead: int
+    unknown: int
+    oldest_at: datetime | None
+    error: str

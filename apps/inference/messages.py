@@ -66,6 +66,30 @@ OPERATIONS_MESSAGES = {
     "models_left_out": _("{n} further models are not shown."),
     "worker_line": _("{name}: takes {resident}, {loads} loaded, {unloads} unloaded, {hits} times found loaded"),
     "budget_left": _("Free"),
+    # Events on their way
+    "deliveries_handler": _("Goes to"),
+    "deliveries_pending": _("Waiting"),
+    "deliveries_oldest": _("Oldest waits"),
+    "deliveries_dead": _("Failed for good"),
+    "deliveries_unknown": _("Not known here"),
+    "deliveries_action": _("What to do"),
+    "deliveries_error": _("last error: {error}"),
+    "deliveries_retry": _("Try again"),
+    "deliveries_retry_of": _("Try again what failed at {handler}"),
+    "deliveries_retry_failed": _("That did not work. Nothing was changed; try it again."),
+    "deliveries_dead_advice": _(
+        "Some events failed ten times. The log of the dispatcher says why. Mend the reason, then press “Try again”."
+    ),
+    "deliveries_unknown_advice": _(
+        "Some events are for a part that this version does not have. They are kept, and go on by themselves when the "
+        "version that has it runs."
+    ),
+    "deliveries_late_advice": _(
+        "Some events wait for more than a minute. See whether the dispatcher runs, and what its log says."
+    ),
+    "deliveries_none": _("Every event has arrived."),
+    "deliveries_away": _("The database does not answer, so nothing is known of events."),
+    "deliveries_left_out": _("{n} further parts are not shown."),
     # States
     "updated": _("Updated {time}"),
     "pause": _("Pause"),

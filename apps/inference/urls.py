@@ -7,4 +7,9 @@ from django.urls import path
 from apps.inference import views
 
 app_name = "operations"
-urlpatterns = [path("", views.index, name="index"), path("stats", views.stats, name="stats")]
+urlpatterns = [
+    path("", views.index, name="index"),
+    path("stats", views.stats, name="stats"),
+    path("deliveries", views.deliveries, name="deliveries"),
+    path("deliveries/retry", views.deliveries_again, name="deliveries_retry"),
+]

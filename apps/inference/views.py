@@ -6,18 +6,25 @@ import math
 from typing import Any
 
 from django.contrib.auth.decorators import login_required
+from django.db import Error, connection
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
 from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_safe
+from django.views.decorators.http import require_POST, require_safe
+from psycopg_pool import PoolTimeout
 
-from apps.core.errors import AppError, Forbidden, Unavailable
+from apps.core.clock import now
+from apps.core.errors import AppError, Forbidden, Invalid, Unavailable
 from apps.core.languages import catalogue_render
 from apps.core.looks import Looks
+from apps.events.selectors import handlers_behind, outbox_depth
+from apps.events.services import deliveries_retry
 from apps.inference.messages import OPERATIONS_MESSAGES
 from apps.inference.selectors import operations_view
 
 RETRY_AFTER_S = 2.0
+_HANDLERS_SHOWN = 100
+_HANDLER_MAX_CHARS = 64
 # A Redis that hangs must not hold a thread of the web process for every operator who looks.
 _looks = Looks[dict[str, Any]]("operations", {"operations": lambda after: operations_view(after=after)}, timeout_s=4.0)
 
@@ -53,11 +60,73 @@ def stats(request: HttpRequest) -> JsonResponse:
             raise Unavailable("Redis does not answer.", retry_after_s=RETRY_AFTER_S)
         return JsonResponse(found)
     except AppError as error:
-        body = {"code": error.code, "message": str(error), "request_id": getattr(request, "request_id", "")}
-        response = JsonResponse({"error": body}, status=error.status)
-        if error.retry_after_s:
-            response.headers["Retry-After"] = str(math.ceil(error.retry_after_s))
-        return response
+        return _refusal(request, error)
+
+
+@require_safe
+@login_required
+@never_cache
+def deliveries(request: HttpRequest) -> JsonResponse:
+    """Handlers of events that something did not reach, as JSON: counts and names, nothing of an organisation."""
+    try:
+        _require_operator(request)
+        found = _backlog.run()["deliveries"]
+        if found is None:
+            raise Unavailable("The database does not answer.", retry_after_s=RETRY_AFTER_S)
+        return JsonResponse(found)
+    except AppError as error:
+        return _refusal(request, error)
+
+
+@require_POST
+@login_required
+@never_cache
+def deliveries_again(request: HttpRequest) -> JsonResponse:
+    """Try the dead deliveries of the handler named in the form again. Writes audit rows."""
+    try:
+        _require_operator(request)
+        handler = request.POST.get("handler", "")
+        if not 0 < len(handler) <= _HANDLER_MAX_CHARS:
+            raise Invalid("Name the handler.", code="handler_missing")
+        return JsonResponse({"retried": deliveries_retry(handler=handler, actor=f"user:{request.user.pk}")})
+    except AppError as error:
+        return _refusal(request, error)
+
+
+def _deliveries_view() -> dict[str, Any]:
+    """Return at most _HANDLERS_SHOWN handlers with `waiting_s` of the oldest that waits, and the outbox in front of them."""
+    try:
+        at, found = now(), handlers_behind()
+        return {
+            "outbox": outbox_depth(),
+            "handlers": [
+                {
+                    "handler": one.handler,
+                    "pending": one.pending,
+                    "dead": one.dead,
+                    "unknown": one.unknown,
+                    "waiting_s": max(0.0, (at - one.oldest_at).total_seconds()) if one.oldest_at else None,
+                    "error": one.error,
+                }
+                for one in found[:_HANDLERS_SHOWN]
+            ],
+            "left_out": max(0, len(found) - _HANDLERS_SHOWN),
+        }
+    except (Error, PoolTimeout) as error:
+        raise Unavailable("The database does not answer.", retry_after_s=RETRY_AFTER_S) from error
+    finally:
+        connection.close()  # of the thread that looks
+
+
+_backlog = Looks[dict[str, Any]]("deliveries", {"deliveries": _deliveries_view}, timeout_s=4.0)
+
+
+def _refusal(request: HttpRequest, error: AppError) -> JsonResponse:
+    body = {"code": error.code, "message": str(error), "request_id": getattr(request, "request_id", "")}
+    response = JsonResponse({"error": body}, status=error.status)
+    if error.retry_after_s:
+        response.headers["Retry-After"] = str(math.ceil(error.retry_after_s))
+    return response
 
 
 def _time(raw: str) -> float:

@@ -3,6 +3,7 @@
 import { h, icon, replace } from "../js/lib/dom.js";
 import { i18nLoad, jsonRead, t } from "../js/lib/i18n.js";
 import { LineChart, clock } from "./chart.js";
+import { Deliveries } from "./deliveries.js";
 import { MemoryCard, modelsShow } from "./models.js";
 import { count, megabytes, milliseconds, rate } from "./numbers.js";
 
@@ -177,3 +178,4 @@ class Page {
 }
 
 new Page().poll();
+new Deliveries(root, part).poll();

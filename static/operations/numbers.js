@@ -26,3 +26,9 @@ export function megabytes(value) {
 export function percent(share) {
   return number(share, { style: "percent", maximumFractionDigits: 0 });
 }
+
+/** A time of waiting in the largest unit that it fills. */
+export function duration(seconds) {
+  const [size, unit] = [[86_400, "day"], [3600, "hour"], [60, "minute"], [0, "second"]].find(([least]) => seconds >= least);
+  return number(Math.floor(seconds / (size || 1)), { style: "unit", unit, unitDisplay: "short" });
+}

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Collection
+from collections import defaultdict
+from collections.abc import Collection, Sequence
 
 from django.db.models import QuerySet
 
 from apps.core.clock import now
 from apps.core.tenancy import tenant_scope
 from apps.events.models import Delivery, Event, OutboxEntry
+from apps.events.services.record import audit_record
 from apps.events.types import DeliveryInfo
 
 # Rows that one statement changes at most; repeated until none is left.
@@ -42,26 +44,40 @@ def deliveries_list(*, state: str, handler: str = "", limit: int = 100) -> list[
     ]
 
 
-def deliveries_retry(*, ids: Collection[int] | None = None, handler: str = "") -> int:
+def deliveries_retry(*, actor: str, ids: Collection[int] | None = None, handler: str = "") -> int:
     """Let dead deliveries be tried again from now on, with all their attempts; returns how many.
 
     Chosen by id, by handler, or all. All means also entries of the outbox that died before there were deliveries.
+    Effects: an audit row in each organisation whose deliveries they are, with the rows of that organisation.
     """
     revived = 0
     while part := _part(Delivery.State.DEAD, ids, handler):
-        revived += Delivery.objects.filter(id__in=part, state=Delivery.State.DEAD).update(
-            state=Delivery.State.PENDING, attempts=0, error="", next_attempt_at=now()
-        )
+        by_tenant: dict[uuid.UUID, list[int]] = defaultdict(list)
+        for number, tenant_id in part:
+            by_tenant[tenant_id].append(number)
+        for tenant_id, numbers in by_tenant.items():
+            revived += _revive(tenant_id, numbers, handler, actor)
     if ids is None and not handler:
         revived += OutboxEntry.objects.filter(state="dead").update(state="pending", attempts=0, next_attempt_at=now())
     return revived
+
+
+def _revive(tenant_id: uuid.UUID, numbers: Sequence[int], handler: str, actor: str) -> int:
+    with tenant_scope(tenant_id):
+        count = Delivery.objects.filter(id__in=numbers, state=Delivery.State.DEAD).update(
+            state=Delivery.State.PENDING, attempts=0, error="", next_attempt_at=now()
+        )
+        if count:
+            audit_record(action="deliveries.retried", actor=actor, target=handler, data={"count": count})
+    return count
 
 
 def deliveries_drop(*, state: str, ids: Collection[int] | None = None, handler: str = "") -> int:
     """Delete dead or unknown deliveries for good; returns how many."""
     dropped = 0
     while part := _part(state, ids, handler):
-        dropped += Delivery.objects.filter(id__in=part, state=state)._raw_delete("default")
+        numbers = [number for number, _ in part]
+        dropped += Delivery.objects.filter(id__in=numbers, state=state)._raw_delete("default")
     return dropped
 
 
@@ -70,8 +86,8 @@ def _chosen(state: str, handler: str) -> QuerySet[Delivery]:
     return found.filter(handler=handler) if handler else found
 
 
-def _part(state: str, ids: Collection[int] | None, handler: str) -> list[int]:
+def _part(state: str, ids: Collection[int] | None, handler: str) -> list[tuple[int, uuid.UUID]]:
     chosen = _chosen(state, handler)
     if ids is not None:
         chosen = chosen.filter(id__in=ids)
-    return list(chosen.order_by("id").values_list("id", flat=True)[:PART])
+    return list(chosen.order_by("id").values_list("id", "tenant_id")[:PART])

@@ -42,7 +42,7 @@ class Command(BaseCommand):
             raise CommandError("What is on its way cannot be dropped.")
         chosen = {"ids": options["ids"] or None, "handler": options["handler"]}
         if options["action"] == "retry":
-            self._say(options, "retried", deliveries_retry(**chosen))
+            self._say(options, "retried", deliveries_retry(actor="system:command", **chosen))
         else:
             self._say(options, "dropped", deliveries_drop(state=options["state"], **chosen))
 
