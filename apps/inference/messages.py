@@ -77,6 +77,8 @@ OPERATIONS_MESSAGES = {
     "deliveries_retry": _("Try again"),
     "deliveries_retry_of": _("Try again what failed at {handler}"),
     "deliveries_retry_failed": _("That did not work. Nothing was changed; try it again."),
+    "deliveries_dead_alert": _("Events that failed for good: {n}."),
+    "deliveries_dead_link": _("See what to do"),
     "deliveries_dead_advice": _(
         "Some events failed ten times. The log of the dispatcher says why. Mend the reason, then press “Try again”."
     ),

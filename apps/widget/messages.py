@@ -31,6 +31,7 @@ FRAME_MESSAGES = {
     "with_someone": _("You are talking to our team"),
     "person_typing": _("{name} is writing…"),
     "status_bot": _("Answers at once"),
+    "status_bot_late": _("The answer takes a little longer"),
     "messages": _("Messages"),
     "newer": _("New messages"),
     "close": _("Close chat"),

@@ -45,6 +45,7 @@ export class Deliveries {
     if (late) advice.push(["warning", t("deliveries_late_advice")]);
     if (!rows.length) advice.push(["success", t("deliveries_none")]);
     this.advise(advice);
+    this.alert(rows.reduce((sum, row) => sum + row.dead, 0));
     this.part("deliveries").hidden = false;
     this.part("deliveries-table").hidden = !rows.length;
     const heading = (key) => h("th", { scope: "col", class: "num" }, t(key));
@@ -69,6 +70,14 @@ export class Deliveries {
       number("deliveries_unknown", row.unknown ? h("span", { class: "badge badge--warning" }, count(row.unknown)) : "0"),
       h("td", { class: "ops__action" }, row.dead ? h("button", { class: "btn btn--sm", type: "button", "data-handler": row.handler, "aria-label": t("deliveries_retry_of", { handler: row.handler }), onclick: (event) => this.retry(row.handler, event.currentTarget) }, icon("refresh"), t("deliveries_retry")) : null))));
     if (focused) [...body.querySelectorAll("button")].find((one) => one.dataset.handler === focused)?.focus();
+  }
+
+  /** At the top of a long page: how many events failed, and the way to them. */
+  alert(dead) {
+    const box = this.part("deliveries-alert");
+    if (box.dataset.shown === String(dead)) return;
+    box.dataset.shown = String(dead);
+    replace(box, dead ? h("div", { class: "alert alert--danger" }, icon("alert"), h("span", null, t("deliveries_dead_alert", { n: count(dead) }), " ", h("a", { href: "#deliveries-title" }, t("deliveries_dead_link")))) : null);
   }
 
   advise(lines) {

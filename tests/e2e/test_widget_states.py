@@ -130,12 +130,16 @@ def test_a_hung_worker_is_told_of_in_time_and_the_answer_comes_when_it_is_back(
         notice = frame.get_by_role("log").get_by_text(DELAYED)
         expect(notice).to_be_visible(timeout=20_000)
         expect(frame.locator(".line--notice").get_by_role("button", name="Talk to a person")).to_be_visible()
+        # One state: the header promises nothing that the log takes back.
+        expect(frame.get_by_text("Answers at once")).to_have_count(0)
+        expect(frame.get_by_text("The answer takes a little longer")).to_be_visible()
         page.screenshot(path=str(shots / "takes-longer.png"))
     finally:
         for process in hung:
             process.send_signal(signal.SIGCONT)
     frame.locator(".msg--bot:not(.msg--wait):not(.msg--stream)").first.wait_for(timeout=90_000)
     expect(frame.get_by_text(DELAYED)).to_have_count(0)
+    expect(frame.get_by_text("Answers at once")).to_be_visible()
     assert faults == []
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import time
 import uuid
@@ -27,6 +28,7 @@ from apps.assistant.services import draft_start, reply_start
 from apps.conversations.models import Contact, Conversation, ConversationTerm
 from apps.conversations.services import conversation_create, draft_create, inbox_create, message_post, terms_follow
 from apps.core.clock import now
+from apps.core.ids import new_id
 from apps.core.redis import redis_client
 from apps.core.tenancy import tenant_scope
 from apps.inference.models import VectorSpace
@@ -39,6 +41,7 @@ from apps.knowledge.models import ChunkVector, Source
 from apps.knowledge.services import source_create_from_text
 from apps.tenants.pruning import retention_run
 from apps.tenants.services import organization_create
+from apps.tenants.sweeping import files_sweep
 from apps.usage.models import IdempotencyRecord
 from apps.usage.services import idempotency_prune
 from nlpsuite.celery import app as celery_app
@@ -312,6 +315,12 @@ def _old_job(tenant_id: uuid.UUID) -> None:
         Job.objects.update(finished_at=now() - timedelta(days=365))
 
 
+def _nobodys_file(tenant_id: uuid.UUID) -> None:
+    """As a process leaves it that ends between writing a file and storing its row."""
+    name = default_storage.save(f"{tenant_id}/{new_id()}", ContentFile(b"words", name="file"))
+    os.utime(default_storage.path(name), (0, 0))
+
+
 def _without_terms(tenant_id: uuid.UUID) -> None:
     """As a process of the version before writes a conversation and its contact."""
     _talk(tenant_id)
@@ -329,6 +338,7 @@ PERIODIC: dict[str, tuple[Callable[[uuid.UUID], None], Callable[[], Any]]] = {
     "apps.conversations.tasks.terms_follow_task": (_without_terms, terms_follow),
     "apps.inference.tasks.spaces_follow_task": (_former, spaces_follow),
     "apps.jobs.tasks.job_sweep_task": (_lost_jobs, jobs_sweep),
+    "apps.tenants.tasks.files_sweep_task": (_nobodys_file, files_sweep),
     "apps.tenants.tasks.retention_run_task": (_old_job, retention_run),
     "apps.usage.tasks.idempotency_prune_task": (_old_records, idempotency_prune),
 }

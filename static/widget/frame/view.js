@@ -176,12 +176,20 @@ export class ChatView {
     if (this.delayed || this.person !== "bot") return;
     this.delayed = this.noticeElement(t("reply_delayed"), { label: t("talk_to_person"), run: () => this.actions.person() });
     this.log.append(this.delayed);
+    this.botSubtitle();
     this.afterChange(true);
   }
 
   dropDelayed() {
-    this.delayed?.remove();
+    if (!this.delayed) return;
+    this.delayed.remove();
     this.delayed = null;
+    if (this.person === "bot") this.botSubtitle();
+  }
+
+  /** The header says what the log says: no answer is promised at once while one is late. */
+  botSubtitle() {
+    this.setSubtitle(t(this.delayed ? "status_bot_late" : "status_bot"), this.delayed ? "waiting" : "bot");
   }
 
   showTyping(name) {
@@ -197,7 +205,7 @@ export class ChatView {
     this.composer.setPerson(state);
     if (state === "person") this.setSubtitle(name ? t("with_person", { name }) : t("with_someone"), "person");
     else if (state === "waiting") this.setSubtitle(t("person_waiting_long"), "waiting");
-    else this.setSubtitle(t("status_bot"), "bot");
+    else this.botSubtitle();
   }
 
   setSubtitle(text, kind = "person") {
