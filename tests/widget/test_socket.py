@@ -31,7 +31,8 @@ def models(monkeypatch: pytest.MonkeyPatch) -> fakes.FakeModels:
 # -- hello -----------------------------------------------------------------------------------------------------------
 async def test_a_welcome_has_what_the_contract_names(tenant: Any, inbox: Any) -> None:
     socket, welcome = await visitor(inbox)
-    assert set(welcome) == {"type", "visitor_token", "conversation_id", "seq", "messages", "has_more"}
+    names = {"type", "protocol", "visitor_token", "conversation_id", "seq", "messages", "has_more"}
+    assert set(welcome) == names
     assert (welcome["seq"], welcome["messages"], welcome["has_more"]) == (0, [], False)
     await socket.close()
 
