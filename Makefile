@@ -1,4 +1,4 @@
-# The commands of the project; see README.md.
+# The commands of the project: `make help` lists them.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -19,7 +19,7 @@ HASHED := $(PIP) --require-hashes --no-deps
 WORKERS ?= 2
 TORCH := $(shell grep '^torch==' requirements.txt)
 
-.PHONY: run test check fuzz lock audit bench install install-dev openapi
+.PHONY: help run test check fuzz lock audit licences map hooks bench install install-dev openapi
 .DEFAULT_GOAL := run
 
 $(STAMP): requirements.txt requirements.lock
@@ -44,18 +44,21 @@ $(TOOLS_STAMP): requirements-tools.lock
 	@$(TOOLS_VENV)/bin/python $(HASHED) -r requirements-tools.lock
 	@touch $(TOOLS_STAMP)
 
-install: $(STAMP)
+help:  ## this list
+	@sed -nE 's/^([a-z-]+):.*## (.*)/\1|\2/p' Makefile | while IFS='|' read -r name does; do printf '  %-12s %s\n' "$$name" "$$does"; done
 
-install-dev: $(DEV_STAMP)
+install: $(STAMP)  ## install what the product needs
 
-run: $(STAMP)
+install-dev: $(DEV_STAMP)  ## install what checks and tests need, too
+
+run: $(STAMP)  ## start the product, and install it before the first time
 	@exec $(BIN)/python manage.py up
 
-test: $(DEV_STAMP)
+test: $(DEV_STAMP)  ## all tests; ARGS="tests/knowledge" a part, WORKERS=0 in one process
 	@$(BIN)/python -m tests.prepare
 	@$(BIN)/python -m pytest -n $(WORKERS) --durations=25 $(ARGS)
 
-check: $(DEV_STAMP)
+check: $(DEV_STAMP)  ## lint, types, layers, migrations, deployment settings, generated documents
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy nlpsuite apps
@@ -63,21 +66,31 @@ check: $(DEV_STAMP)
 	DB_ROLE=app_owner $(BIN)/python manage.py makemigrations --check --dry-run
 	PUBLIC_URL=https://check.example $(BIN)/python manage.py check --deploy --fail-level WARNING
 	$(BIN)/python manage.py openapi --check
+	$(BIN)/python -m tools.licences --check
+	$(BIN)/python -m tools.map --check
 
-openapi: $(DEV_STAMP)
+openapi: $(DEV_STAMP)  ## write docs/openapi.json
 	$(BIN)/python manage.py openapi
 
-# Writes the locks again after a change of a requirements file; ARGS=--upgrade takes newer versions.
-lock: $(TOOLS_STAMP)
+licences: $(DEV_STAMP)  ## write docs/licences.md
+	$(BIN)/python -m tools.licences
+
+map: $(DEV_STAMP)  ## write docs/map.md
+	$(BIN)/python -m tools.map
+
+# Before a commit, git then runs what `make check` runs on the changed files (.pre-commit-config.yaml).
+hooks: $(TOOLS_STAMP) $(DEV_STAMP)  ## check changed files before each commit
+	$(TOOLS_VENV)/bin/pre-commit install
+
+lock: $(TOOLS_STAMP)  ## write the lock files again; ARGS=--upgrade takes newer versions
 	$(TOOLS_VENV)/bin/python -m tools.lock $(ARGS)
 
-# Known vulnerabilities of what is locked.
-audit: $(TOOLS_STAMP)
+audit: $(TOOLS_STAMP)  ## ask the package index for known vulnerabilities
 	$(TOOLS_VENV)/bin/python -m tools.audit $(LOCKS)
 
 # The same number sends the same requests again.
-fuzz: $(DEV_STAMP)
+fuzz: $(DEV_STAMP)  ## REQUESTS=20000 random requests to all routes and pages
 	$(BIN)/python -m pytest tests/fuzz -s --requests $(or $(REQUESTS),20000)
 
-bench: $(BENCH_STAMP)
+bench: $(BENCH_STAMP)  ## measure beside peers; SUITE=ingest one suite
 	$(BIN)/python -m bench $(if $(SUITE),--suite $(SUITE)) $(ARGS)
