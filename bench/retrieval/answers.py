@@ -20,6 +20,7 @@ from typing import Any
 
 import numpy as np
 
+import bench.retrieval.ready  # noqa: F401  isort: skip  (before anything of Django)
 from apps.analysis.services.grounding.check import GroundingContext, PassageText
 from apps.analysis.services.grounding.quoting import quote_answer
 from apps.analysis.services.grounding.text import SentenceBuffer

@@ -124,6 +124,7 @@ def recall(search: Callable[[str], Sequence[Hit]], asked: Sequence[Question], k:
 
 def offline(split: str, misses: bool) -> None:
     """Print recall of the three rankings and the decisions, without a server."""
+    import bench.retrieval.ready  # noqa: F401  isort: skip
     from apps.assistant.decision import Thresholds, decide
 
     index = Index(developers_reference())

@@ -18,6 +18,7 @@ from pathlib import Path
 import numpy as np
 from sklearn.linear_model import LogisticRegression
 
+import bench.retrieval.ready  # noqa: F401  isort: skip  (before anything of Django)
 from apps.assistant.decision import FEATURES, Thresholds, decide, features
 from bench.retrieval.corpus import developers_reference, guide
 from bench.retrieval.evaluate import QUESTIONS, Hit, Index, Question, questions

@@ -21,6 +21,7 @@ from pathlib import Path
 
 import numpy as np
 
+import bench.retrieval.ready  # noqa: F401  isort: skip  (before anything of Django)
 from apps.analysis.services.grounding.check import GroundingContext, PassageText, leans_back
 from apps.analysis.services.grounding.text import passage_sentences
 from bench.retrieval.corpus import CorpusPassage, developers_reference, embed
