@@ -288,7 +288,7 @@ def document_job_ended(ctx: JobContext, status: str, code: str) -> None:
 
 def _translated(ctx: JobContext, row: TranslatedDocument) -> tuple[bytes, dict[str, Any]]:
     """Return the translated file and what is known of it now."""
-    document = BoxedDocument(default_storage.path(row.storage_name), row.format)
+    document = BoxedDocument(default_storage.path(row.storage_name), row.format, check=ctx.check)
     language = row.source
     if language == "auto":
         language = source_detect(document.segments, target=row.target).language

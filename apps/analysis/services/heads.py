@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -17,19 +17,20 @@ _AT_ONCE = 256
 _CACHED = 64
 
 
-def vectors_of(call: Call, texts: Sequence[str], *, model: str = "") -> Any:
+def vectors_of(call: Call, texts: Sequence[str], *, model: str = "", check: Callable[[], None] = lambda: None) -> Any:
     """Return float32 (n, dim) unit vectors of any number of texts, of the encoder `model` or the default one. Errors as
-    `embed_texts`."""
-    parts = [
-        embed_texts(
+    `embed_texts`; `check` is called before each part and may raise to stop."""
+    parts = []
+    for begin in range(0, len(texts), _AT_ONCE):
+        check()
+        found = embed_texts(
             texts[begin : begin + _AT_ONCE],
             tenant_id=call.tenant_id,
             deadline_s=call.left_s(),
             priority=call.priority,
             model=model,
-        ).vectors
-        for begin in range(0, len(texts), _AT_ONCE)
-    ]
+        )
+        parts.append(found.vectors)
     return np.concatenate(parts) if parts else np.empty((0, default_model("embedding").dim), dtype=np.float32)
 
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from apps.analysis.translation.documents.types import DocumentRefused
 from apps.analysis.translation.marks import Mark, Part, Parts
-from apps.core.box.process import ENVIRONMENT, ROOT
+from apps.core.box.process import CHECK_S, ENVIRONMENT, ROOT
 
 MEMORY_BYTES = 768 * 1024 * 1024
 TIMEOUT_S = 60.0
@@ -20,10 +21,11 @@ class BoxedDocument:
     """The document at `path`; each of its two steps runs in a process of its own, which starts in a third of a second.
 
     Errors: DocumentRefused, also "extract_timeout" after 60 s, and "bomb_refused" for one that needs more than 768 MiB.
+    `check` is called twice a second meanwhile and may raise to stop.
     """
 
-    def __init__(self, path: str, kind: str) -> None:
-        self._path, self._kind = path, kind
+    def __init__(self, path: str, kind: str, *, check: Callable[[], None] = lambda: None) -> None:
+        self._path, self._kind, self._check = path, kind, check
         found = json.loads(self._run("read", "", b""))
         self.segments: list[Parts] = [parts_from(one) for one in found["segments"]]
 
@@ -36,28 +38,45 @@ class BoxedDocument:
         limits = [str(MEMORY_BYTES), str(int(TIMEOUT_S))]
         command = [sys.executable, "-m", "apps.analysis.translation", *limits, step, self._kind, self._path, target]
         try:
-            done = subprocess.run(
-                command,
-                cwd=ROOT,
-                env=ENVIRONMENT,
-                input=given,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.DEVNULL,
-                timeout=TIMEOUT_S,
-                start_new_session=True,
-                check=False,
-            )
+            status, told = self._ended(command, given)
         except subprocess.TimeoutExpired:
             raise DocumentRefused(
                 "extract_timeout", f"Reading the document took longer than {TIMEOUT_S:.0f} s."
             ) from None
-        state, _, body = done.stdout.partition(b"\n")
-        if done.returncode or state not in (b"ok", b"refused"):
+        state, _, body = told.partition(b"\n")
+        if status or state not in (b"ok", b"refused"):
             raise DocumentRefused("bomb_refused", "Reading the document ended the process that read it.")
         if state == b"refused":
             code, message = json.loads(body)
             raise DocumentRefused(code, message)
         return body
+
+    def _ended(self, command: Sequence[str], given: bytes) -> tuple[int, bytes]:
+        """Run the process to its end, and the check twice a second; returns its status and what it said.
+
+        Raises subprocess.TimeoutExpired, and what the check raises: the process is killed then.
+        """
+        until = time.monotonic() + TIMEOUT_S
+        with subprocess.Popen(
+            command,
+            cwd=ROOT,
+            env=ENVIRONMENT,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        ) as process:
+            try:
+                while True:
+                    try:
+                        told, _ = process.communicate(given, timeout=min(CHECK_S, max(0.0, until - time.monotonic())))
+                        return process.returncode, told
+                    except subprocess.TimeoutExpired:
+                        if time.monotonic() >= until:
+                            raise
+                        self._check()
+            finally:
+                process.kill()
 
 
 def parts_plain(parts: Parts) -> list[Any]:

@@ -92,7 +92,9 @@ def topics_find(texts: Sequence[str], *, tenant_id: uuid.UUID, check: Callable[[
         part = worded[at : at + _EMBED_AT_ONCE]
         parts.append(embed_texts(part, tenant_id=tenant_id, deadline_s=120.0, priority="batch").vectors)
     count = min(MAX_TOPICS, max(2, round(math.sqrt(len(worded) / 10))))
+    check()
     clusters = KMeans(count, n_init=4, random_state=0).fit_predict(np.vstack(parts))
+    check()
     # Large ones first, so that the numbers are an order.
     order = [number for number, _ in Counter(map(int, clusters)).most_common()]
     labels = np.array([order.index(int(number)) for number in clusters])
