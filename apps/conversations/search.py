@@ -16,7 +16,8 @@ from django.db.models import Exists, F, OuterRef, Q, QuerySet
 
 from apps.conversations.models import Contact, ContactTerm, Conversation, ConversationTerm, Message
 from apps.core.tenancy import current_tenant_id
-from apps.core.words import LAST_CHARACTER, Wanted, wanted
+from apps.core.terms import term_between, term_high
+from apps.core.words import Wanted, wanted
 
 # Conversations that are looked up one by one. A word that more of them say is looked for in the list's own order instead,
 # newest first, where a page of it is soon full.
@@ -63,12 +64,8 @@ def _having(words: Sequence[Wanted]) -> Q:
 def _values(words: Sequence[Wanted]) -> dict[str, Any]:
     values: dict[str, Any] = {"tenant": current_tenant_id(), "most": FEW + 1}
     for n, word in enumerate(words):
-        values |= {f"low{n}": word.term, f"high{n}": _high(word)}
+        values |= {f"low{n}": word.term, f"high{n}": term_high(word)}
     return values
-
-
-def _high(word: Wanted) -> str:
-    return word.term + LAST_CHARACTER if word.beginning else word.term
 
 
 def _counted(n: int, values: dict[str, Any]) -> int:
@@ -90,9 +87,8 @@ def _together(numbers: Sequence[int], values: dict[str, Any]) -> list[uuid.UUID]
 
 def _said(word: Wanted) -> Q:
     """Whether one conversation has a word, asked for each in turn."""
-    between = {"term__gte": word.term, "term__lte": _high(word)}
-    said = ConversationTerm.objects.filter(**between, conversation_id=OuterRef("id"))
-    known = ContactTerm.objects.filter(**between, contact_id=OuterRef("contact_id"))
+    said = ConversationTerm.objects.filter(**term_between(word), conversation_id=OuterRef("id"))
+    known = ContactTerm.objects.filter(**term_between(word), contact_id=OuterRef("contact_id"))
     return Q(Exists(said)) | Q(Exists(known))
 
 

@@ -17,13 +17,14 @@ from django.core.files.base import ContentFile
 from django.core.files.storage import default_storage
 from django.core.files.uploadedfile import SimpleUploadedFile
 
-from apps.analysis.models import Batch, ClassifierVersion, MessageVector, TranslatedDocument
+from apps.analysis.models import Batch, ClassifierVersion, MemoryTerm, MemoryUnit, MessageVector, TranslatedDocument
 from apps.analysis.services.annotations import annotation_start
 from apps.analysis.services.batches import batch_create_from_items, batch_delete, batches_prune
 from apps.analysis.services.classifier_encoders import classifiers_follow
 from apps.analysis.services.classifiers import classifier_create
 from apps.analysis.services.conversation_summaries import summary_start
 from apps.analysis.services.documents import document_create, documents_prune
+from apps.analysis.services.memory import memory_add, memory_terms_follow
 from apps.assistant.services import draft_start, reply_start
 from apps.conversations.models import Contact, Conversation, ConversationTerm
 from apps.conversations.services import conversation_create, draft_create, inbox_create, message_post, terms_follow
@@ -330,11 +331,20 @@ def _without_terms(tenant_id: uuid.UUID) -> None:
         Contact.objects.update(name="Ada", termed=False)
 
 
+def _memory_without_terms(tenant_id: uuid.UUID) -> None:
+    """As a process of the version before keeps an approved translation."""
+    memory_add(tenant_id=tenant_id, source="en", target="pt", units=[("Good morning", "Bom dia")])
+    with tenant_scope(tenant_id):
+        MemoryTerm.objects.all().delete()
+        MemoryUnit.objects.update(termed=False)
+
+
 # Each: what to prepare, what to run.
 PERIODIC: dict[str, tuple[Callable[[uuid.UUID], None], Callable[[], Any]]] = {
     "apps.analysis.tasks.batches_prune_task": (_old_batch, batches_prune),
     "apps.analysis.tasks.classifiers_follow_task": (_former, classifiers_follow),
     "apps.analysis.tasks.documents_prune_task": (_old_document, documents_prune),
+    "apps.analysis.tasks.memory_terms_follow_task": (_memory_without_terms, memory_terms_follow),
     "apps.conversations.tasks.terms_follow_task": (_without_terms, terms_follow),
     "apps.inference.tasks.spaces_follow_task": (_former, spaces_follow),
     "apps.jobs.tasks.job_sweep_task": (_lost_jobs, jobs_sweep),

@@ -52,6 +52,7 @@ BOUNDED_BY_NUMBER = {
     "analysis_classifierexample",  # 5,000 each
     "analysis_classifierversion",  # 20 each
     "analysis_glossaryentry",
+    "analysis_memoryterm",  # of those
     "analysis_memoryunit",  # 100,000
 }
 # What an organisation keeps until it deletes it, or goes.

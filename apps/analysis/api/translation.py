@@ -120,7 +120,7 @@ def glossary_remove(request: HttpRequest, entry_id: str) -> tuple[int, None]:
 def memory_page(
     request: HttpRequest, source: str = "", target: str = "", q: str = "", cursor: str = "", limit: int = 50
 ) -> dict[str, Any]:
-    """Approved translations, newest first; `q`: those of texts that contain it."""
+    """Approved translations, newest first; `q`: those of texts that have all of its words, or their beginnings."""
     principal = _principal(request, "analysis:use")
     items, following = memory_list(
         tenant_id=principal.tenant_id, source=source, target=target, q=q, cursor=cursor, limit=limit

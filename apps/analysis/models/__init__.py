@@ -3,7 +3,7 @@
 from apps.analysis.models.batches import Batch, BatchCell, BatchRow
 from apps.analysis.models.classifiers import Classifier, ClassifierExample, ClassifierVersion
 from apps.analysis.models.conversations import MessageVector
-from apps.analysis.models.translation import GlossaryEntry, MemoryUnit, TranslatedDocument
+from apps.analysis.models.translation import GlossaryEntry, MemoryTerm, MemoryUnit, TranslatedDocument
 
 __all__ = [
     "Batch",
@@ -13,6 +13,7 @@ __all__ = [
     "ClassifierExample",
     "ClassifierVersion",
     "GlossaryEntry",
+    "MemoryTerm",
     "MemoryUnit",
     "MessageVector",
     "TranslatedDocument",

@@ -41,6 +41,8 @@ class MemoryUnit(TenantModel):
     text = models.TextField()
     translation = models.TextField()
     created_by = models.CharField(max_length=80, blank=True)
+    # Whether the terms of the text are there. The text of a row never changes: its digest is its key.
+    termed = models.BooleanField(default=False, db_default=False)
     updated_at = models.DateTimeField(auto_now=True)
 
     class Meta(TenantModel.Meta):
@@ -49,7 +51,23 @@ class MemoryUnit(TenantModel):
                 fields=["tenant_id", "source", "target", "digest"], name="analysis_memoryunit_digest"
             )
         ]
-        indexes = [models.Index(fields=["tenant_id", "-id"], name="analysis_memory_list")]
+        indexes = [
+            models.Index(fields=["tenant_id", "-id"], name="analysis_memory_list"),
+            models.Index(fields=["tenant_id", "id"], condition=models.Q(termed=False), name="analysis_memory_untermed"),
+        ]
+
+
+class MemoryTerm(TenantModel):
+    """That the text of a unit has a term of core/words.py. The database removes it with the unit."""
+
+    id = None  # type: ignore[assignment]
+    pk = models.CompositePrimaryKey("tenant_id", "term", "unit_id")
+    term = models.TextField(db_collation="C")
+    # No foreign key: it would need a unique index more on the units, which nobody else points at.
+    unit_id = models.UUIDField()
+
+    class Meta(TenantModel.Meta):
+        indexes = [models.Index(fields=["tenant_id", "unit_id"], name="analysis_memory_terms")]
 
 
 class TranslatedDocument(TenantModel):

@@ -3,24 +3,35 @@
 from __future__ import annotations
 
 import hashlib
+import time
 import uuid
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from apps.analysis.models import MemoryUnit
+from django.db import connection
+from django.db.models import Exists, OuterRef, Q
+
+from apps.analysis.models import MemoryTerm, MemoryUnit
 from apps.analysis.services.translation_pairs import language_base
 from apps.analysis.translation.segments import memory_key
 from apps.core.errors import Invalid, NotFound
 from apps.core.ids import parse_id
 from apps.core.pagination import paginate
-from apps.core.tenancy import tenant_scope
+from apps.core.tenancy import current_tenant_id, tenant_scope
+from apps.core.terms import term_between, term_high, terms_add
+from apps.core.words import Wanted, terms, wanted
 from apps.events.services import audit_record
+from apps.tenants.selectors import organization_ids
 
 MAX_UNITS = 100_000
 MAX_UNIT_CHARS = 5_000
 MAX_AT_ONCE = 1_000
 _LOOKUP = 2_000
+# Units that a search looks up by their ids.
+_FEW = 2_000
+# One turn of the background, which comes every minute.
+TURN_S = 40.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +79,7 @@ def memory_add(
             unique_fields=["tenant_id", "source", "target", "digest"],
             update_fields=["text", "translation", "created_by", "updated_at"],
         )
+        _terms_write(list(MemoryUnit.objects.filter(**languages, digest__in=list(rows), termed=False)))
         audit_record(actor=actor, action="memory.added", data={"units": len(rows)})
     return len(rows)
 
@@ -75,7 +87,8 @@ def memory_add(
 def memory_list(
     *, tenant_id: uuid.UUID, source: str = "", target: str = "", q: str = "", cursor: str = "", limit: int = 50
 ) -> tuple[list[Unit], str | None]:
-    """Return units, newest first, and the next cursor. `q`: only texts that contain it."""
+    """Return units, newest first, and the next cursor. `q`: only texts that have all of its words, each as the beginning
+    of one."""
     with tenant_scope(tenant_id):
         rows = MemoryUnit.objects.all()
         if source:
@@ -83,9 +96,61 @@ def memory_list(
         if target:
             rows = rows.filter(target=language_base(target))
         if q:
-            rows = rows.filter(text__icontains=q.replace("\x00", "")[:200])
+            rows = rows.filter(_saying(q.replace("\x00", "")[:200]))
         found, following = paginate(rows, cursor=cursor, limit=limit)
         return [_info(row) for row in found], following
+
+
+def _saying(q: str) -> Q:
+    """What has all words of `q`. Texts without terms, which a process of an older version kept, are compared themselves."""
+    found = Q(pk__in=[])
+    if words := wanted(q):
+        ids = _having(words)
+        said = MemoryTerm.objects.filter(unit_id=OuterRef("id"))
+        each = (Exists(said.filter(**term_between(word))) for word in words)
+        found = Q(id__in=ids) if ids is not None else Q(*each)
+    if MemoryUnit.objects.filter(termed=False).exists():
+        found |= Q(termed=False, text__icontains=q)
+    return found
+
+
+def _having(words: Sequence[Wanted]) -> list[uuid.UUID] | None:
+    """Return the units that have all of the words. None where they are more than `_FEW`: a page of those is soon full when
+    they are asked one by one in the list's own order."""
+    parts, values = [], []
+    for word in words:
+        parts.append("SELECT unit_id FROM analysis_memoryterm WHERE tenant_id = %s AND term >= %s AND term <= %s")
+        values += [current_tenant_id(), word.term, term_high(word)]
+    with connection.cursor() as cursor:
+        joined = " INTERSECT ".join(parts)
+        cursor.execute(f"SELECT DISTINCT unit_id FROM ({joined}) AS found LIMIT %s", [*values, _FEW + 1])  # noqa: S608
+        ids = [row[0] for row in cursor.fetchall()]
+    return ids if len(ids) <= _FEW else None
+
+
+def memory_terms_follow(*, turn_s: float = TURN_S) -> int:
+    """Write the terms of texts that have none, in parts, organisations in turn; returns of how many."""
+    done, until = 0, time.monotonic() + turn_s
+    waiting = organization_ids()
+    while waiting and time.monotonic() < until:
+        counts = {tenant_id: _part(tenant_id) for tenant_id in waiting}
+        done += sum(counts.values())
+        waiting = [tenant_id for tenant_id, count in counts.items() if count]
+    return done
+
+
+def _part(tenant_id: uuid.UUID) -> int:
+    with tenant_scope(tenant_id):
+        late = MemoryUnit.objects.filter(termed=False).order_by("id").select_for_update(skip_locked=True)
+        rows = list(late[:MAX_AT_ONCE])
+        _terms_write(rows)
+        return len(rows)
+
+
+def _terms_write(rows: Sequence[MemoryUnit]) -> None:
+    """Write the terms of texts that have none, in the open scope."""
+    terms_add("analysis_memoryterm", "unit", [(term, row.id) for row in rows for term in terms(row.text)])
+    MemoryUnit.objects.filter(id__in=[row.id for row in rows]).update(termed=True)
 
 
 def memory_delete(*, tenant_id: uuid.UUID, unit_id: object, actor: str = "") -> None:

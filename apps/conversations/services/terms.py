@@ -10,11 +10,11 @@ import time
 import uuid
 from collections.abc import Collection, Sequence
 
-from django.db import connection
 from django.db.models import F
 
 from apps.conversations.models import Contact, ContactTerm, Conversation, Message
-from apps.core.tenancy import current_tenant_id, tenant_scope
+from apps.core.tenancy import tenant_scope
+from apps.core.terms import terms_add
 from apps.core.words import terms
 from apps.tenants.selectors import organization_ids
 
@@ -24,12 +24,8 @@ MESSAGES_AT_ONCE = 500
 # One turn of the background, which comes every minute.
 TURN_S = 40.0
 
-_ADD = """
-INSERT INTO {table} (tenant_id, term, {owner}_id) SELECT %s, found.term, found.id
-FROM unnest(%s::text[], %s::uuid[]) AS found(term, id) ORDER BY found.term, found.id ON CONFLICT DO NOTHING
-"""
-_CONVERSATIONS = _ADD.format(table="conversations_conversationterm", owner="conversation")
-_CONTACTS = _ADD.format(table="conversations_contactterm", owner="contact")
+_CONVERSATIONS = ("conversations_conversationterm", "conversation")
+_CONTACTS = ("conversations_contactterm", "contact")
 
 
 def message_terms_add(conversation: Conversation, message: Message) -> bool:
@@ -39,14 +35,14 @@ def message_terms_add(conversation: Conversation, message: Message) -> bool:
     """
     if conversation.terms_seq != message.seq - 1:
         return False
-    _add(_CONVERSATIONS, [(term, conversation.id) for term in terms(message.text)])
+    terms_add(*_CONVERSATIONS, [(term, conversation.id) for term in terms(message.text)])
     conversation.terms_seq = message.seq
     return True
 
 
 def contact_terms_add(rows: Sequence[Contact]) -> None:
     """Write the terms of contacts that have none, in the open scope."""
-    _add(_CONTACTS, [(term, row.id) for row in rows for term in terms(f"{row.name} {row.email}")])
+    terms_add(*_CONTACTS, [(term, row.id) for row in rows for term in terms(f"{row.name} {row.email}")])
 
 
 def contact_terms_write(contact_ids: Collection[uuid.UUID]) -> None:
@@ -74,7 +70,7 @@ def _part(tenant_id: uuid.UUID) -> int:
     with tenant_scope(tenant_id):
         late = Conversation.objects.filter(terms_seq__lt=F("last_seq")).order_by("id")
         talks = list(late.select_for_update(skip_locked=True, of=("self",))[:ROWS_AT_ONCE])
-        _add(_CONVERSATIONS, [pair for talk in talks for pair in _pairs(talk)])
+        terms_add(*_CONVERSATIONS, [pair for talk in talks for pair in _pairs(talk)])
         Conversation.objects.bulk_update(talks, ["terms_seq"])
         unknown = Contact.objects.filter(termed=False).order_by("id").select_for_update(skip_locked=True)
         people = list(unknown.values_list("id", flat=True)[:ROWS_AT_ONCE])
@@ -89,10 +85,3 @@ def _pairs(talk: Conversation) -> set[tuple[str, uuid.UUID]]:
     found = list(said.values_list("seq", "text")[:MESSAGES_AT_ONCE])
     talk.terms_seq = found[-1][0] if len(found) == MESSAGES_AT_ONCE else talk.last_seq
     return {(term, talk.id) for _, text in found for term in terms(text)}
-
-
-def _add(statement: str, pairs: Collection[tuple[str, uuid.UUID]]) -> None:
-    if pairs:
-        words, ids = zip(*pairs, strict=True)
-        with connection.cursor() as cursor:
-            cursor.execute(statement, [current_tenant_id(), list(words), list(ids)])

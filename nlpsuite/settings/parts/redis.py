@@ -78,6 +78,11 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": 60.0,
         "options": {"expires": 50},
     },
+    "memory-terms-follow": {
+        "task": "apps.analysis.tasks.memory_terms_follow_task",
+        "schedule": 60.0,
+        "options": {"expires": 50},
+    },
     "classifiers-follow": {
         "task": "apps.analysis.tasks.classifiers_follow_task",
         "schedule": 60.0,
