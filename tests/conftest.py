@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from typing import Any
 
@@ -18,6 +19,7 @@ from nlpsuite.settings.parts.database import OWNER_ROLE
 from nlpsuite.supervisor.postgres import SUPERUSER
 from tests import network
 from tests.browser import ARGS, executable
+from tests.logs import SecretsWatch
 from tests.stack import ONE_ADDRESS, Stack
 
 
@@ -103,6 +105,16 @@ def _look_once(self: WhiteNoiseMiddleware) -> None:
 
 
 WhiteNoiseMiddleware.add_files_from_finders = _look_once
+
+
+@pytest.fixture(autouse=True)
+def secrets_watch() -> Iterator[SecretsWatch]:
+    """Each test, whatever it is about: what it makes the product log opens nothing."""
+    watch, root = SecretsWatch(), logging.getLogger()
+    root.addHandler(watch)
+    yield watch
+    root.removeHandler(watch)
+    assert watch.found == []
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -102,6 +102,22 @@ def test_a_value_that_the_database_refuses_is_not_quoted(api: Any, log: io.Strin
     assert CANARY not in log.getvalue()
 
 
+# -- the watch over the whole run ------------------------------------------------------------------------------------
+@pytest.mark.parametrize(
+    "said", ["the key nls_" + "k" * 43 + " came", "signed in with a long password", "chose my own long one"]
+)
+def test_the_watch_over_all_tests_sees_a_secret(secrets_watch: Any, said: str) -> None:
+    logging.getLogger("apps.accounts").info(said)
+    structlog.get_logger("apps.accounts").warning("something", detail=said)
+    assert len(secrets_watch.found) == 2
+    secrets_watch.found.clear()
+
+
+def test_the_watch_over_all_tests_leaves_the_rest_alone(secrets_watch: Any) -> None:
+    logging.getLogger("apps.accounts").info("api_key.created nls_abcd")
+    assert secrets_watch.found == []
+
+
 # -- a foreign host where the answer names it ------------------------------------------------------------------------
 @pytest.mark.parametrize("host", ["evil.example", "evil.example:80", "a b", "127.0.0.1.evil.example", "[::1", "-"])
 def test_a_foreign_host_is_no_error_of_ours(db: None, host: str) -> None:
