@@ -6,7 +6,6 @@ import logging
 from collections.abc import Iterator
 from typing import Any
 
-import psycopg
 import pytest
 from django.conf import settings
 from django.db import connection, connections
@@ -16,11 +15,11 @@ from whitenoise.middleware import WhiteNoiseMiddleware
 
 from nlpsuite.settings import env
 from nlpsuite.settings.parts.database import OWNER_ROLE
-from nlpsuite.supervisor.postgres import SUPERUSER
 from tests import network
 from tests.browser import ARGS, executable
 from tests.logs import SecretsWatch
 from tests.stack import ONE_ADDRESS, Stack
+from tests.superuser import superuser
 
 
 def _as_owner(work: Any) -> Any:
@@ -62,15 +61,7 @@ def _empty_tables(self: TransactionTestCase) -> None:
     row-level security and may leave keys and triggers aside. The locks wait for what a test left in the middle.
     """
     connection.close()
-    found = connection.settings_dict
-    with psycopg.connect(
-        host=found["HOST"],
-        port=found["PORT"],
-        dbname=found["NAME"],
-        user=SUPERUSER,
-        password=env.secrets_read()["pg_superuser"],
-        autocommit=True,
-    ) as server:
+    with superuser() as server:
         with server.transaction():
             server.execute("SET LOCAL lock_timeout = '20s'")
             server.execute("SET LOCAL session_replication_role = 'replica'")

@@ -212,7 +212,10 @@ class FrameConsumer(AsyncWebsocketConsumer):
             while self._queue:
                 body, _ = self._queue.popleft()
                 self._queued_bytes -= len(body)
-                await self.send(text_data=body.decode())
+                try:
+                    await self.send(text_data=body.decode())
+                except OSError:
+                    return  # the peer is gone, and `disconnect` is on its way
                 if self._queued_bytes <= LOW_QUEUED_BYTES:
                     self._low.set()
             self._low.set()

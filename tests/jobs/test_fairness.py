@@ -6,12 +6,12 @@ import uuid
 from datetime import timedelta
 
 import pytest
-from django.db import connection
 
 from apps.core.clock import now
 from apps.jobs.models import JobDispatch
 from apps.jobs.services import job_pick
 from apps.tenants.models import Organization
+from tests.superuser import analyse
 
 pytestmark = pytest.mark.django_db
 
@@ -74,11 +74,11 @@ def test_jobs_that_wait_for_another_try_and_other_queues_are_left_alone() -> Non
     assert job_pick(mine) == mine
 
 
+@pytest.mark.django_db(transaction=True)
 def test_20_jobs_behind_20000_are_next_and_the_pick_stays_cheap() -> None:
     many = add(A, 20_000)
     few = add(B, 20)
-    with connection.cursor() as cursor:
-        cursor.execute("ANALYZE jobs_jobdispatch")
+    analyse("jobs_jobdispatch")
     began = now()
     order = []
     for hint in many[:60]:

@@ -39,6 +39,7 @@ PLACES = ["document", "title", "heading", "message", "contact"]
 WRITTEN_BY_A_RUN = {
     "conversations_conversation",
     "conversations_message",
+    "conversations_conversationterm",
     "assistant_reply",
     "jobs_job",
     "jobs_jobdispatch",

@@ -33,7 +33,8 @@ def _unpack(archive: Path, folder: Path) -> None:
     folder.chmod(0o711)
     folder.parent.chmod(0o711)
     with tarfile.open(archive) as opened:
-        opened.extractall(folder, filter="data")
+        # Our own archive; `filter="data"` came with Python 3.11.4.
+        opened.extractall(folder)
     data = folder / "data"
     secrets = json.loads((data / "secrets.json").read_text())
     with server_new(data, runtime_dir(data), secrets) as server:
