@@ -19,7 +19,7 @@ from apps.core.errors import AppError, Busy, DeadlineExceeded, Invalid, TooLarge
 from apps.inference.engine.host import EngineHost
 from apps.inference.services import embed_texts, generate_stream, local_engine
 from apps.inference.services.answering import request_answer
-from apps.inference.services.rpc import payload_key, taken_key
+from apps.inference.services.rpc import RemoteCall, payload_key, taken_key
 from apps.inference.services.stats import worker_name
 from apps.inference.tasks import infer_task
 from apps.inference.types import ChatMessage, GenerateRequest
@@ -237,6 +237,33 @@ def test_queue_of_a_class_has_a_bound(queue: Queue, settings: Any, tenant_id: uu
     assert embed_texts(["x"], tenant_id=tenant_id, priority="live").vectors.shape == (1, 384)
     waiting.join()
     assert [error.code for error in errors] == ["deadline_exceeded"]
+
+
+def test_an_organisation_that_fills_its_part_of_a_queue_leaves_room_for_others(
+    queue: Queue, settings: Any, tenant_id: uuid.UUID
+) -> None:
+    settings.INFERENCE_QUEUE_BOUNDS = {"live": 4, "api": 4, "batch": 4}
+    queue.hold = True
+    others = uuid.uuid4()
+    refused: list[uuid.UUID] = []
+    held = [
+        RemoteCall(whose, {"kind": "batch"}, deadline_s=30, priority="api")
+        for whose in (tenant_id, tenant_id, tenant_id, tenant_id, others, others)
+    ]
+    entered: list[RemoteCall] = []
+    try:
+        for call in held:
+            try:
+                call.enter()
+                entered.append(call)
+            except Busy:
+                refused.append(call.tenant_id)
+        # Three of four are this organisation's; the fourth place is another's, and then the queue is full.
+        assert [call.tenant_id for call in entered] == [tenant_id] * 3 + [others]
+        assert refused == [tenant_id, others]
+    finally:
+        for call in entered:
+            call.leave()
 
 
 def test_worker_without_models_says_so(valkey: redis.Redis, tenant_id: uuid.UUID) -> None:

@@ -25,8 +25,14 @@ from apps.inference.services.faults import RETRY_AFTER_S, redis_unavailable
 # Members of all tenants share these sets: the bounds are the installation's.
 PERMITS_KEY = "infer:permits"
 
-# One organisation may hold this share of the generation permits, so that the others always find some.
+# One organisation may hold this share of a bound of the installation, so that the others always find some.
 TENANT_SHARE = 0.75
+
+
+def tenant_bound(bound: int) -> int:
+    """Return how many of the installation's `bound` permits one organisation may hold: three quarters, at least one."""
+    return max(1, math.ceil(bound * TENANT_SHARE))
+
 
 # KEYS[1] the set; ARGV: now, deadline, bound, member, the bound of the members that begin with ARGV[6] (0: none).
 # Returns 1 when the member holds a permit.
@@ -86,7 +92,7 @@ def generation_permit(*, tenant_id: uuid.UUID, key: str, deadline_s: float) -> I
         bound=bound,
         deadline_s=deadline_s,
         prefix=f"{tenant_id}:",
-        prefix_bound=max(1, math.ceil(bound * TENANT_SHARE)),
+        prefix_bound=tenant_bound(bound),
     )
     try:
         yield

@@ -22,7 +22,7 @@ from apps.core.ids import new_id
 from apps.core.redis import redis_client, tenant_key
 from apps.inference.services.cancel import cancel_request
 from apps.inference.services.faults import RETRY_AFTER_S, app_error_from, redis_unavailable
-from apps.inference.services.permits import permit_free, permit_take
+from apps.inference.services.permits import permit_free, permit_take, tenant_bound
 from apps.inference.services.stats import worker_lost
 from apps.inference.services.streams import stream_key
 
@@ -77,10 +77,16 @@ class RemoteCall:
         self.leave()
 
     def enter(self) -> None:
-        """Send the request. Raises Busy (the class's queue is full) and Unavailable (no Redis)."""
+        """Send the request. Raises Busy (the class's queue is full, or three quarters of it are this organisation's) and
+        Unavailable (no Redis)."""
         bound = settings.INFERENCE_QUEUE_BOUNDS[self._priority]
         permit_take(
-            key=_queue_key(self._priority), member=self._member, bound=bound, deadline_s=self._deadline_s + _GRACE_S
+            key=_queue_key(self._priority),
+            member=self._member,
+            bound=bound,
+            deadline_s=self._deadline_s + _GRACE_S,
+            prefix=f"{self.tenant_id}:",
+            prefix_bound=tenant_bound(bound),
         )
         try:
             with redis_unavailable():

@@ -38,17 +38,18 @@ def tagger(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ProcessTagger]:
 
 @pytest.fixture
 def endless(tagger: ProcessTagger, monkeypatch: pytest.MonkeyPatch) -> Prepared:
-    """A text whose batch never ends: the reader is stopped as soon as it is sent."""
-    real = tagger._wait
+    """A text whose batch never ends: the reader is stopped before it is sent."""
+    real = tagger._ready_reader
 
-    def wait(reader: Any, give_way: Callable[[], None]) -> None:
-        if sent[0]:
+    def ready() -> Any:
+        reader = real()
+        if running[0]:
             os.kill(_reader_of(tagger), signal.SIGSTOP)
-            sent[0] = False
-        real(reader, give_way)
+            running[0] = False
+        return reader
 
-    sent = [True]
-    monkeypatch.setattr(tagger, "_wait", wait)
+    running = [True]
+    monkeypatch.setattr(tagger, "_ready_reader", ready)
     return Prepared(1, "x")
 
 
