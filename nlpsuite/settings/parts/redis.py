@@ -58,7 +58,7 @@ CELERY_BEAT_SCHEDULE = {
     "files-sweep": {
         "task": "apps.tenants.tasks.files_sweep_task",
         "schedule": crontab(hour=3, minute=40),
-        "options": {"expires": 3600},
+        "options": {"expires": 600},
     },
     "retention": {"task": "apps.tenants.tasks.retention_run_task", "schedule": 3600.0, "options": {"expires": 600}},
     # On the queue of common work: the inference worker's threads are for those who wait for a model.
