@@ -67,6 +67,8 @@ class RemoteCall:
         self.tenant_id, self.id = tenant_id, str(new_id())
         self._payload = {**payload, "priority": priority, "deadline_at": time.time() + deadline_s}
         self._deadline_s, self._priority = deadline_s, priority
+        # Before the payload ends in Redis, however long sending it takes: a missed deadline is not a lost request.
+        self._give_up = time.monotonic() + deadline_s + _GRACE_S
         self.answered = False
 
     def __enter__(self) -> RemoteCall:
@@ -119,7 +121,6 @@ class RemoteCall:
         the answer), and whatever the worker wrote as an error.
         """
         key, last, quiet, expected = stream_key(self.tenant_id, self.id), "0", time.monotonic(), 0
-        give_up = time.monotonic() + self._deadline_s + _GRACE_S
         while True:
             with redis_unavailable():
                 found = redis_client().xread({key: last}, count=100, block=_BLOCK_MS)
@@ -139,7 +140,7 @@ class RemoteCall:
                 if self.answered:
                     return
             if not rows:
-                if time.monotonic() > give_up:
+                if time.monotonic() > self._give_up:
                     raise DeadlineExceeded(retry_after_s=RETRY_AFTER_S)
                 if time.monotonic() - quiet > 0.5:
                     self.check_not_lost()
