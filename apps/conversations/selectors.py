@@ -63,21 +63,21 @@ def inboxes_list(*, tenant_id: uuid.UUID) -> list[InboxInfo]:
 def message_info(row: Message, author: Person | None = None) -> MessageInfo:
     """Return the plain value of a row."""
     return MessageInfo(
-        row.id,
-        row.conversation_id,
-        row.seq,
-        row.prev_public_seq,
-        row.role,
-        row.text,
-        row.private,
-        row.citations,
-        row.decision,
-        row.reply_id,
-        author,
-        row.created_at,
-        Annotation(row.language, row.sentiment, row.sentiment_score, row.intent, row.translations),
-        row.original_text,
-        row.original_language,
+        id=row.id,
+        conversation_id=row.conversation_id,
+        seq=row.seq,
+        prev_public_seq=row.prev_public_seq,
+        role=row.role,
+        text=row.text,
+        private=row.private,
+        citations=row.citations,
+        decision=row.decision,
+        reply_id=row.reply_id,
+        author=author,
+        created_at=row.created_at,
+        annotation=Annotation(row.language, row.sentiment, row.sentiment_score, row.intent, row.translations),
+        original_text=row.original_text,
+        original_language=row.original_language,
     )
 
 
@@ -262,15 +262,15 @@ def _tagged(kind: str, name: str) -> QuerySet[ConversationTag, uuid.UUID]:
 def draft_info(row: Draft) -> DraftInfo:
     """Return the plain value of a row."""
     return DraftInfo(
-        row.id,
-        row.conversation_id,
-        row.requested_by_id,
-        row.instruction,
-        row.status,
-        row.text,
-        row.marks,
-        row.citations,
-        row.error_code,
+        id=row.id,
+        conversation_id=row.conversation_id,
+        requested_by_id=row.requested_by_id,
+        instruction=row.instruction,
+        status=row.status,
+        text=row.text,
+        marks=row.marks,
+        citations=row.citations,
+        error_code=row.error_code,
     )
 
 

@@ -87,7 +87,6 @@ def test_reading_goes_on_after_an_entry(valkey: redis.Redis, tenant_id: uuid.UUI
 def test_second_attempt_goes_on_behind_the_first(valkey: redis.Redis, tenant_id: uuid.UUID) -> None:
     write(tenant_id, ["你好 "])
     second = StreamWriter(tenant_id, "r1")
-    assert second.text_so_far() == "你好 "
     second.append("world")
     second.end()
     entries = stream_read_sync(tenant_id, "r1")

@@ -18,7 +18,6 @@ from apps.conversations.services import draft_finish
 from apps.conversations.types import DraftInfo
 from apps.core.errors import AppError, Cancelled
 from apps.core.tenancy import connection_release, tenant_scope
-from apps.events.services import conversation_group, hint_send
 from apps.inference.services import (
     EndStatus,
     StreamWriter,
@@ -67,8 +66,6 @@ def draft_generate(ctx: JobContext) -> None:
     # An attempt that died has left half a draft, which this one does not go on with: it writes its own.
     writer.restart()
     run = _DraftRun(ctx, draft, writer)
-    hint = {"draft": "start", "draft_id": str(draft.id), "conversation_id": str(draft.conversation_id)}
-    hint_send(conversation_group(ctx.tenant_id, draft.conversation_id), hint)
     status, code = "ready", ""
     try:
         with generation_permit(tenant_id=ctx.tenant_id, key=str(draft.id), deadline_s=DRAFT_DEADLINE_S):

@@ -85,11 +85,6 @@ class StreamWriter:
         self._scheduled = False
         self._ended = False
 
-    def text_so_far(self) -> str:
-        """Return the text that an earlier attempt has released to this stream."""
-        entries = stream_read_sync(self._tenant_id, self._stream_id)
-        return text_of(entries)
-
     def append(self, text: str) -> None:
         """Add text. Empty text and text after the end are ignored."""
         if not text:

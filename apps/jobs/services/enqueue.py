@@ -133,14 +133,14 @@ def _info(job: Job, dispatch: JobDispatch) -> JobInfo:
     share = min(1.0, job.done / job.total) if job.total else 0.0
     code = job.error_code or ("attempts_exhausted" if dispatch.status == "dead" else "")
     return JobInfo(
-        job.id,
-        job.kind,
-        dispatch.status,
-        job.done,
-        job.total,
-        1.0 if dispatch.status == "done" else share,
-        job.note,
-        code if dispatch.status in FINAL_STATES else "",
-        job.error_message,
-        dispatch.attempts,
+        id=job.id,
+        kind=job.kind,
+        status=dispatch.status,
+        done=job.done,
+        total=job.total,
+        progress=1.0 if dispatch.status == "done" else share,
+        note=job.note,
+        error_code=code if dispatch.status in FINAL_STATES else "",
+        error_message=job.error_message,
+        attempts=dispatch.attempts,
     )
