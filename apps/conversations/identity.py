@@ -19,7 +19,7 @@ import jwt
 from jwt.utils import base64url_decode, base64url_encode
 
 from apps.conversations.models import Inbox
-from apps.conversations.types import Identity, storable
+from apps.conversations.types import MAX_NAME, Identity, storable
 from apps.core.errors import Forbidden
 
 ALGORITHM = "HS256"
@@ -63,7 +63,7 @@ def _of_hash(inbox: Inbox, raw: dict[str, Any]) -> Identity:
     if not hmac.compare_digest(expected.encode(), str(raw.get("hash", "")).encode("utf-8", "replace")):
         raise _refused()
     said = {name: storable(raw[name], 254) for name in ("name", "email") if raw.get(name)}
-    return Identity(known, name=said.get("name", "")[:120], email=said.get("email", ""))
+    return Identity(known, name=said.get("name", ""), email=said.get("email", ""))
 
 
 def _of_token(inbox: Inbox, token: Any) -> Identity:
@@ -144,7 +144,7 @@ def _claimed(claims: dict[str, Any]) -> Identity:
         raise _refused()
     return Identity(
         known,
-        name=storable(texts["name"], 120),
+        name=storable(texts["name"], MAX_NAME),
         email=storable(texts["email"], 254),
         name_proven=bool(texts["name"]),
         email_proven=bool(texts["email"]) and claims.get("email_verified", True) is True,

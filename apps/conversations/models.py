@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
 
+from apps.conversations.types import MAX_NAME, MAX_SUBJECT
 from apps.core.bases import TenantModel
 
 
@@ -46,7 +47,7 @@ class Contact(TenantModel):
     token; otherwise they are what somebody said in a browser, and nobody is looked up or merged by them.
     """
 
-    name = models.CharField(max_length=120, blank=True)
+    name = models.CharField(max_length=MAX_NAME, blank=True)
     email = models.EmailField(blank=True)
     external_id = models.CharField(max_length=120, blank=True)
     verified = models.BooleanField(default=False)
@@ -103,6 +104,9 @@ class Conversation(TenantModel):
 
     `last_seq` is the seq of the newest message, `last_public_seq` of the newest that the visitor sees; both move under
     the row's lock. `handler` says who answers: while it is "bot" every contact message gets a run of the bot.
+    `waiting_since`: since when the contact waits for a person, None while nobody waits or the bot answers.
+    `first_response_at`: of the first public message of a person of the organisation; it stays when the conversation opens
+    again. `resolved_at`: None while it is not resolved.
     `mood`, `language` and `intents` (newest first) come from what the contact wrote, after the fact; "" until known.
     Up to `terms_seq` the words of its messages are rows (`ConversationTerm`).
     """
@@ -126,7 +130,7 @@ class Conversation(TenantModel):
     status = models.CharField(max_length=10, choices=Status.choices, default=Status.OPEN)
     handler = models.CharField(max_length=10, choices=Handler.choices, default=Handler.BOT)
     assignee = models.ForeignKey("accounts.User", on_delete=models.SET_NULL, null=True)
-    subject = models.CharField(max_length=200, blank=True)
+    subject = models.CharField(max_length=MAX_SUBJECT, blank=True)
     locale = models.CharField(max_length=10, blank=True)
     labels = ArrayField(models.CharField(max_length=40), default=list, blank=True)
     last_seq = models.PositiveIntegerField(default=0)
@@ -137,6 +141,8 @@ class Conversation(TenantModel):
     last_role = models.CharField(max_length=10, blank=True)
     last_message_at = models.DateTimeField(null=True)
     waiting_since = models.DateTimeField(null=True)
+    first_response_at = models.DateTimeField(null=True)
+    resolved_at = models.DateTimeField(null=True)
     csat_value = models.PositiveSmallIntegerField(null=True)
     csat_comment = models.CharField(max_length=1000, blank=True)
     mood = models.CharField(max_length=8, choices=Mood.choices, blank=True, default="", db_default="")

@@ -7,6 +7,8 @@ from typing import Annotated, Literal
 from ninja import Schema
 from pydantic import ConfigDict, Field
 
+from apps.conversations.types import MAX_NAME, MAX_SUBJECT
+
 Label = Annotated[str, Field(min_length=1, max_length=40)]
 Question = Annotated[str, Field(min_length=1, max_length=120)]
 Slug = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,59}$")]
@@ -26,7 +28,7 @@ class IdentityIn(Schema):
 class ContactIn(Schema):
     """Name and address are taken as said; with `identity` the contact is the proven one, and these are not used."""
 
-    name: str = Field("", max_length=120)
+    name: str = Field("", max_length=MAX_NAME)
     email: str = Field("", max_length=254)
     identity: IdentityIn | None = None
 
@@ -43,7 +45,7 @@ class ConversationPatch(Schema):
     handler: Literal["bot", "person"] | None = None
     assignee_id: str | None = None
     labels: Annotated[list[Label], Field(max_length=20)] | None = None
-    subject: str | None = Field(None, max_length=200)
+    subject: str | None = Field(None, max_length=MAX_SUBJECT)
 
 
 class InboxIn(Schema):

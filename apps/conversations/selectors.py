@@ -179,6 +179,8 @@ def conversation_info(row: Conversation, assignee_name: str = "") -> Conversatio
         mood_score=row.mood_score,
         language=row.language,
         intents=tuple(row.intents),
+        first_response_at=row.first_response_at,
+        resolved_at=row.resolved_at,
     )
 
 

@@ -9,6 +9,10 @@ from datetime import datetime
 from typing import Any
 
 MAX_TEXT = 10_000
+# A line of an e-mail has at most 998 characters (RFC 5322, 2.1.1), and a subject is a line.
+MAX_SUBJECT = 998
+# A display name has no bound of its own; this is what a line holds beside the longest address (254, RFC 5321), generously.
+MAX_NAME = 255
 MOODS = ("negative", "neutral", "positive")
 # What a socket frame holds beside a message's text and a conversation's row. A frame above 256 KiB ends its socket.
 MAX_ATTRIBUTES_BYTES = 16 * 1024
@@ -196,6 +200,8 @@ class ConversationInfo:
     mood_score: float | None = None
     language: str = ""
     intents: tuple[str, ...] = ()
+    first_response_at: datetime | None = None
+    resolved_at: datetime | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """Return the JSON form, for staff and programs with a key: visitors are not told of it."""
@@ -219,6 +225,8 @@ class ConversationInfo:
             "last_seq": self.last_seq,
             "unread": self.unread,
             "waiting_since": isoformat(self.waiting_since),
+            "first_response_at": isoformat(self.first_response_at),
+            "resolved_at": isoformat(self.resolved_at),
             "created_at": isoformat(self.created_at),
             "updated_at": isoformat(self.updated_at),
         }

@@ -109,7 +109,7 @@ def test_a_bad_message_is_refused_with_its_code(api: ApiClient, conversation: st
         ({"labels": ["x" * 41]}, 422, "invalid"),
         ({"labels": [""]}, 422, "invalid"),
         ({"labels": ["x"] * 21}, 422, "invalid"),
-        ({"subject": "x" * 201}, 422, "invalid"),
+        ({"subject": "x" * 999}, 422, "invalid"),
         ({"subject": None}, 422, "value_missing"),
         ({"last_seq": 5}, 422, "invalid"),
         ({"assignee_id": "me"}, 422, "assignee_invalid"),
@@ -338,7 +338,7 @@ def test_a_key_is_forgotten_after_a_day(api: ApiClient, tenant: Any, conversatio
     assert _stored(tenant) == 2
 
 
-@pytest.mark.parametrize("key", ["x" * 201, "a\tb", "\u00a0x\u00ad"])
+@pytest.mark.parametrize("key", ["x" * 999, "a\tb", "\u00a0x\u00ad"])
 def test_a_key_that_cannot_be_kept_is_refused(api: ApiClient, inbox: Any, key: str) -> None:
     assert _code(api.post("/conversations", {}, **{"Idempotency-Key": key})) == (422, "idempotency_key_invalid")
 

@@ -54,6 +54,7 @@ def conversation_update(
     """Change status, handler, assignee, labels or subject; returns the conversation.
 
     Effects: `conversation.updated` with the changed fields. Giving a conversation to a member takes it from the bot.
+             Resolving sets `resolved_at` and ends the wait; opening again takes `resolved_at` back.
     Errors:  NotFound (conversation or member, foreign alike), Invalid (unknown field or value).
     """
     if set(changes) - CHANGEABLE:
@@ -72,8 +73,7 @@ def conversation_update(
             row.assignee_id = row.waiting_since = None
         elif before["handler"] == Conversation.Handler.BOT and row.last_role == Message.Role.CONTACT:
             row.waiting_since = row.waiting_since or now()  # nobody has answered the last message
-        if row.status == Conversation.Status.RESOLVED:
-            row.waiting_since = None
+        _resolved(row, before["status"])
         row.updated_at = now()
         row.save()
         if row.labels != before["labels"]:
@@ -82,6 +82,18 @@ def conversation_update(
         if changed:
             _tell(conversation_id, {"changed": changed}, actor)
         return conversation_get(tenant_id=tenant_id, conversation_id=conversation_id)
+
+
+def _resolved(row: Conversation, before: str) -> None:
+    """Note when a conversation is resolved. Opened again by staff, an unanswered contact of a person waits anew."""
+    if row.status == Conversation.Status.RESOLVED:
+        row.waiting_since = None
+        if before != Conversation.Status.RESOLVED:
+            row.resolved_at = now()
+    elif before == Conversation.Status.RESOLVED:
+        row.resolved_at = None
+        if row.handler == Conversation.Handler.PERSON and row.last_role == Message.Role.CONTACT:
+            row.waiting_since = now()
 
 
 def conversation_handoff(*, tenant_id: uuid.UUID, conversation_id: uuid.UUID, reason: str, actor: str) -> bool:
@@ -93,8 +105,8 @@ def conversation_handoff(*, tenant_id: uuid.UUID, conversation_id: uuid.UUID, re
         if row.handler == Conversation.Handler.PERSON:
             return False
         row.handler, row.waiting_since, row.updated_at = Conversation.Handler.PERSON, now(), now()
-        row.status = Conversation.Status.OPEN
-        row.save(update_fields=["handler", "waiting_since", "updated_at", "status"])
+        row.status, row.resolved_at = Conversation.Status.OPEN, None
+        row.save(update_fields=["handler", "waiting_since", "updated_at", "status", "resolved_at"])
         _tell(conversation_id, {"changed": {"handler": "person"}, "reason": reason}, actor)
         return True
 

@@ -162,7 +162,7 @@ def conversation_row(
 
 
 def _advance(conversation: Conversation, message: Message) -> None:
-    """Move the conversation to a new message: sequence, last line, who waits, who answers."""
+    """Move the conversation to a new message: sequence, last line, who waits, who answers, when first."""
     at = now()
     conversation.last_seq = message.seq
     conversation.updated_at = at
@@ -193,15 +193,16 @@ def _on_contact(conversation: Conversation) -> list[str]:
         inbox_bot = Inbox.objects.filter(id=conversation.inbox_id).values_list("bot_enabled", flat=True).first()
         conversation.handler = Conversation.Handler.BOT if inbox_bot else Conversation.Handler.PERSON
         conversation.assignee_id = None
-    conversation.status = Conversation.Status.OPEN
+    conversation.status, conversation.resolved_at = Conversation.Status.OPEN, None
     if conversation.handler == Conversation.Handler.PERSON and conversation.waiting_since is None:
         conversation.waiting_since = now()
-    return ["status", "handler", "assignee_id", "waiting_since"]
+    return ["status", "resolved_at", "handler", "assignee_id", "waiting_since"]
 
 
 def _on_agent(conversation: Conversation, message: Message) -> list[str]:
     conversation.waiting_since = None
+    conversation.first_response_at = conversation.first_response_at or conversation.last_message_at
     conversation.handler = Conversation.Handler.PERSON
     if conversation.assignee_id is None:
         conversation.assignee_id = message.author_id
-    return ["waiting_since", "handler", "assignee_id"]
+    return ["waiting_since", "first_response_at", "handler", "assignee_id"]
