@@ -83,20 +83,22 @@ def _organization(name: str, slug: str, *, is_demo: bool) -> dict[str, Any]:
     inbox = inbox_create(
         tenant_id=organization.id,
         name="Website",
-        greeting="Hello! Ask me anything about nlpsuite." if is_demo else "Hello! How can we help?",
-        suggested_questions=_suggestions() if is_demo else (),
+        settings={
+            "greeting": "Hello! Ask me anything about nlpsuite." if is_demo else "Hello! How can we help?",
+            "suggested_questions": _suggestions() if is_demo else [],
+        },
         actor=SEED,
     )
     body["inbox_id"], body["widget_token"] = str(inbox.id), inbox.widget_token
     return body
 
 
-def _suggestions() -> tuple[str, ...]:
-    return (
+def _suggestions() -> list[str]:
+    return [
         "How do I put the chat widget on my web site?",
         "Which file formats can I add to the knowledge base?",
         "When does the bot hand over to a person?",
-    )
+    ]
 
 
 def _wait_models(say: Callable[[str], Any]) -> None:

@@ -196,7 +196,7 @@ def inbox(tenant: Any) -> Any:
     """An inbox of organisation A."""
     from apps.conversations.services import inbox_create
 
-    return inbox_create(tenant_id=tenant.id, name="Website", allowed_origins=["https://shop.example"])
+    return inbox_create(tenant_id=tenant.id, name="Website", settings={"allowed_origins": ["https://shop.example"]})
 
 
 @pytest.fixture

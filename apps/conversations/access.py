@@ -47,10 +47,10 @@ def access_inbox_by_widget_token(token: str) -> InboxInfo:
 
 
 def access_inbox_demo() -> InboxInfo | None:
-    """Return the demo organisation's first inbox, or None."""
+    """Return the demo organisation's first inbox that pages can name, or None."""
     demo = organization_demo()
     inboxes = inboxes_list(tenant_id=demo.id) if demo else []
-    return inboxes[0] if inboxes else None
+    return next((inbox for inbox in inboxes if inbox.widget_token), None)
 
 
 def access_conversation_by_id(tenant_id: uuid.UUID, raw_id: object) -> ConversationInfo:

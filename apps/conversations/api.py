@@ -21,7 +21,7 @@ from apps.conversations.services import (
     inbox_update,
     message_post,
 )
-from apps.conversations.types import MOODS
+from apps.conversations.types import FIRST_SETTINGS, MOODS
 from apps.core.errors import Invalid, NotFound
 from apps.core.ids import parse_id
 from apps.core.pagination import page_limit
@@ -116,15 +116,24 @@ def inbox_page(request: HttpRequest) -> dict[str, Any]:
 @router.post("/inboxes", response={201: dict})
 @idempotent
 def inbox_add(request: HttpRequest, body: InboxIn) -> tuple[int, dict[str, Any]]:
-    """Create an inbox with a widget token of its own."""
+    """Create an inbox: of the kind "widget", with a widget token of its own, unless `channel` names another kind."""
     principal = principal_of(request)
     principal.require("accounts:write")
-    return 201, inbox_create(tenant_id=principal.tenant_id, actor=principal.actor, **body.dict()).as_dict()
+    given = _settings_together(body.dict(exclude_unset=True))
+    return 201, inbox_create(tenant_id=principal.tenant_id, actor=principal.actor, **given).as_dict()
+
+
+def _settings_together(given: dict[str, Any]) -> dict[str, Any]:
+    """Return the fields of a body with settings that stand beside `settings` put into it."""
+    beside = {name: given.pop(name) for name in FIRST_SETTINGS if name in given}
+    if beside:
+        given["settings"] = {**beside, **given.get("settings", {})}
+    return given
 
 
 @router.patch("/inboxes/{inbox_id}")
 def inbox_change(request: HttpRequest, inbox_id: str, body: InboxPatch) -> dict[str, Any]:
-    """Change an inbox: name, allowed origins, look, language, bot, collections, whom it admits.
+    """Change an inbox: name, settings of its channel (those that are named), language, bot, collections, whom it admits.
 
     `identity_required` admits visitors with a proven identity only; a token's `iss` must then be `identity_issuer`, its
     `aud` `identity_audience`, where these are set.
@@ -134,7 +143,7 @@ def inbox_change(request: HttpRequest, inbox_id: str, body: InboxPatch) -> dict[
     parsed = parse_id(inbox_id)
     if parsed is None:
         raise NotFound("There is no such inbox.", code="inbox_not_found")
-    changes = {name: value for name, value in body.dict(exclude_unset=True).items() if value is not None}
+    changes = _settings_together({n: value for n, value in body.dict(exclude_unset=True).items() if value is not None})
     return inbox_update(
         tenant_id=principal.tenant_id, inbox_id=parsed, changes=changes, actor=principal.actor
     ).as_dict()

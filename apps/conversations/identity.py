@@ -69,7 +69,7 @@ def _of_hash(inbox: Inbox, raw: dict[str, Any]) -> Identity:
 def _of_token(inbox: Inbox, token: Any) -> Identity:
     if not isinstance(token, str) or len(token) > MAX_TOKEN_CHARS or not _FORM.fullmatch(token):
         raise _refused()
-    audience = inbox.identity_audience or inbox.widget_token
+    audience = inbox.identity_audience or inbox.widget_token or str(inbox.id)
     try:
         claims = jwt.decode(
             token,

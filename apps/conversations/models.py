@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
 
-from apps.conversations.types import MAX_NAME, MAX_SUBJECT
+from apps.conversations.types import FIRST_CHANNEL, MAX_NAME, MAX_SUBJECT
 from apps.core.bases import TenantModel
 
 
@@ -15,18 +15,20 @@ def tenant_unique(name: str) -> models.UniqueConstraint:
 
 
 class Inbox(TenantModel):
-    """A channel that visitors write to. The widget token is public (it is in the host page).
+    """Where messages come in and go out, over a channel of one kind (`channels.py`).
+
+    `channel_settings` are those of the kind, validated by the app that declared it. The widget token is public (it is in
+    the host page); kinds without one have None. Four settings of widgets have columns besides, which the database keeps
+    equal for processes of the version before (migration 0014).
 
     `identity_required` admits visitors with a proven identity only. A token's `iss` must be `identity_issuer` where that is
     set, its `aud` `identity_audience`.
     """
 
     name = models.CharField(max_length=80)
-    widget_token = models.CharField(max_length=64, unique=True)
-    allowed_origins = ArrayField(models.CharField(max_length=200), default=list, blank=True)
-    accent = models.CharField(max_length=7, default="#2f5bea")
-    greeting = models.CharField(max_length=300, blank=True)
-    suggested_questions = ArrayField(models.CharField(max_length=120), default=list, blank=True)
+    channel = models.CharField(max_length=20, default=FIRST_CHANNEL, db_default=FIRST_CHANNEL)
+    channel_settings = models.JSONField(default=dict, db_default={}, blank=True)
+    widget_token = models.CharField(max_length=64, unique=True, null=True)  # noqa: DJ001  (unique, so "" would be one)
     locale = models.CharField(max_length=10, default="en")
     bot_enabled = models.BooleanField(default=True)
     collections = ArrayField(models.SlugField(max_length=60), default=list, blank=True)

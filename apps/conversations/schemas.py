@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from ninja import Schema
 from pydantic import ConfigDict, Field
 
-from apps.conversations.types import MAX_NAME, MAX_SUBJECT
+from apps.conversations.types import FIRST_CHANNEL, MAX_NAME, MAX_SUBJECT
 
 Label = Annotated[str, Field(min_length=1, max_length=40)]
 Question = Annotated[str, Field(min_length=1, max_length=120)]
@@ -49,10 +49,15 @@ class ConversationPatch(Schema):
 
 
 class InboxIn(Schema):
+    """`settings` are those of the kind of channel; the first four of a widget can stand beside them too."""
+
     model_config = ConfigDict(extra="forbid")
 
     name: str = Field(min_length=1, max_length=80)
+    channel: str = Field(FIRST_CHANNEL, max_length=20)
+    settings: dict[str, Any] = {}
     allowed_origins: Annotated[list[str], Field(max_length=50)] = []
+    accent: Annotated[str, Field(pattern=r"^#[0-9a-fA-F]{6}$")] = "#2f5bea"
     greeting: str = Field("", max_length=300)
     suggested_questions: Annotated[list[Question], Field(max_length=6)] = []
     locale: Locale = "en"
@@ -64,6 +69,7 @@ class InboxPatch(Schema):
     model_config = ConfigDict(extra="forbid")
 
     name: str | None = Field(None, min_length=1, max_length=80)
+    settings: dict[str, Any] | None = None
     allowed_origins: Annotated[list[str], Field(max_length=50)] | None = None
     accent: Annotated[str, Field(pattern=r"^#[0-9a-fA-F]{6}$")] | None = None
     greeting: str | None = Field(None, max_length=300)

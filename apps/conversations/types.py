@@ -8,7 +8,16 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from pydantic import BaseModel
+
 MAX_TEXT = 10_000
+# No message of any channel has more: an e-mail's own words, without what it quotes and without its files. Of a text
+# above MAX_TEXT everything but `message_text` gives the beginning, so that pages, frames and models keep their bounds.
+MAX_BODY = 100_000
+# The kind of every inbox before there were kinds.
+FIRST_CHANNEL = "widget"
+# Fields that inboxes had before there were kinds, and what the API shows for them where a kind has no such setting.
+FIRST_SETTINGS: dict[str, Any] = {"allowed_origins": [], "accent": "#2f5bea", "greeting": "", "suggested_questions": []}
 # A line of an e-mail has at most 998 characters (RFC 5322, 2.1.1), and a subject is a line.
 MAX_SUBJECT = 998
 # A display name has no bound of its own; this is what a line holds beside the longest address (254, RFC 5321), generously.
@@ -34,15 +43,29 @@ class Annotation:
 
 
 @dataclass(frozen=True, slots=True)
+class ChannelKind:
+    """A kind of channel, as the app declares it that brings its messages in.
+
+    `settings` validates the settings of an inbox; its JSON form is stored. `max_text` is how many characters a message
+    has at most. With `public_token` an inbox gets a token that pages of others name it by.
+    """
+
+    name: str
+    settings: type[BaseModel]
+    max_text: int = MAX_TEXT
+    public_token: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class InboxInfo:
+    """An inbox. `settings` are those of its kind of channel; `widget_token` is "" where the kind has none."""
+
     id: uuid.UUID
     tenant_id: uuid.UUID
     name: str
+    channel: str
+    settings: dict[str, Any]
     widget_token: str
-    allowed_origins: tuple[str, ...]
-    accent: str
-    greeting: str
-    suggested_questions: tuple[str, ...]
     locale: str
     bot_enabled: bool
     collections: tuple[str, ...]
@@ -54,11 +77,10 @@ class InboxInfo:
         return {
             "id": str(self.id),
             "name": self.name,
+            "channel": self.channel,
+            "settings": self.settings,
             "widget_token": self.widget_token,
-            "allowed_origins": list(self.allowed_origins),
-            "accent": self.accent,
-            "greeting": self.greeting,
-            "suggested_questions": list(self.suggested_questions),
+            **{name: self.settings.get(name, value) for name, value in FIRST_SETTINGS.items()},
             "locale": self.locale,
             "bot_enabled": self.bot_enabled,
             "collections": list(self.collections),

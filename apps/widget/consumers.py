@@ -37,6 +37,7 @@ from apps.core.sockets import PROTOCOL_VERSION, FrameConsumer
 from apps.core.threads import in_thread
 from apps.events.services import conversation_group, hint_send_async
 from apps.usage.services import rate_check
+from apps.widget.channel import widget_settings
 from apps.widget.limits import HELD, visitors_check
 
 MESSAGES_PER_S, MESSAGE_BURST = 10, 30
@@ -144,7 +145,9 @@ class VisitorConsumer(FrameConsumer):
 
     def _origin_allowed(self, inbox: InboxInfo) -> bool:
         found = [value.decode("latin-1") for name, value in self.scope["headers"] if name == b"origin"]
-        return len(found) == 1 and (found[0] in settings.OWN_ORIGINS or found[0] in inbox.allowed_origins)
+        return len(found) == 1 and (
+            found[0] in settings.OWN_ORIGINS or found[0] in widget_settings(inbox).allowed_origins
+        )
 
     async def _enter(self, inbox: InboxInfo, visitor: Visitor, frame: dict[str, Any]) -> None:
         wanted = frame.get("conversation_id")

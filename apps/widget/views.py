@@ -21,6 +21,7 @@ from apps.conversations import access
 from apps.core.errors import NotFound
 from apps.core.languages import catalogue_render, offered_languages
 from apps.tenants.selectors import organization_get
+from apps.widget.channel import widget_settings
 from apps.widget.messages import FRAME_MESSAGES
 
 EMBED_MAX_AGE_S = 300
@@ -64,16 +65,17 @@ def frame_page(request: HttpRequest) -> HttpResponse:
         inbox = access.access_inbox_by_widget_token(request.GET.get("token", ""))
     except NotFound:
         return render(request, "widget/frame_missing.html", status=404)
-    origins = [*settings.OWN_ORIGINS, *(origin for origin in inbox.allowed_origins if _is_origin(origin))]
+    look = widget_settings(inbox)
+    origins = [*settings.OWN_ORIGINS, *(origin for origin in look.allowed_origins if _is_origin(origin))]
     parent = request.GET.get("origin", "")
     locale = _locale_choose(request.GET.get("locale", ""), inbox.locale)
     config: dict[str, Any] = {
         "token": request.GET["token"],
         # Visitors know the company; the inbox's own name is for staff.
         "name": organization_get(tenant_id=inbox.tenant_id).name,
-        "accent": inbox.accent,
-        "greeting": inbox.greeting,
-        "suggested_questions": list(inbox.suggested_questions),
+        "accent": look.accent,
+        "greeting": look.greeting,
+        "suggested_questions": look.suggested_questions,
         "locale": locale,
         "origins": origins,
         "parent_origin": parent if parent in origins else "",
@@ -92,7 +94,8 @@ def frame_page(request: HttpRequest) -> HttpResponse:
 @require_safe
 def demo_page(request: HttpRequest) -> HttpResponse:
     """A page of a made-up shop with the demo organisation's widget on it."""
-    return render(request, "widget/demo.html", {"inbox": access.access_inbox_demo()})
+    inbox = access.access_inbox_demo()
+    return render(request, "widget/demo.html", {"inbox": inbox, "look": widget_settings(inbox) if inbox else None})
 
 
 def _is_origin(value: str) -> bool:

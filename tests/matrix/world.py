@@ -73,9 +73,11 @@ def world_create(name: str) -> World:
     inbox = inbox_create(
         tenant_id=tenant_id,
         name=f"{canary} inbox",
-        allowed_origins=[f"https://{canary.lower()}.example"],
-        greeting=canary,
-        suggested_questions=[canary],
+        settings={
+            "allowed_origins": [f"https://{canary.lower()}.example"],
+            "greeting": canary,
+            "suggested_questions": [canary],
+        },
     )
     world = World(tenant_id, canary, secret, owner, inbox)
     agent = member_create(

@@ -14,11 +14,12 @@ from tests.sockets import Closed, Socket, call, say
 from tests.widget.origins import LISTED, REFUSED
 
 pytestmark = pytest.mark.django_db(transaction=True)
+SECOND = {"allowed_origins": ["https://second.example"]}
 
 
 @pytest.fixture
 def listed(tenant: Any) -> Any:
-    return inbox_create(tenant_id=tenant.id, name="Shop", allowed_origins=LISTED)
+    return inbox_create(tenant_id=tenant.id, name="Shop", settings={"allowed_origins": LISTED})
 
 
 async def _try(inbox: Any, origin: str | bytes | None, **more: Any) -> int:
@@ -68,14 +69,14 @@ async def test_two_origin_headers_are_refused(listed: Any) -> None:
 
 
 async def test_the_list_of_one_inbox_opens_no_other(tenant: Any, listed: Any, other_inbox: Any) -> None:
-    second = await call(inbox_create, tenant_id=tenant.id, name="Second", allowed_origins=["https://second.example"])
+    second = await call(inbox_create, tenant_id=tenant.id, name="Second", settings=SECOND)
     assert await _try(second, LISTED[0]) == 4403
     assert await _try(other_inbox, LISTED[0]) == 4403
 
 
 async def test_a_second_hello_is_judged_again(tenant: Any, listed: Any) -> None:
     """A socket that was let in for one inbox does not reach another by a second hello."""
-    second = await call(inbox_create, tenant_id=tenant.id, name="Second", allowed_origins=["https://second.example"])
+    second = await call(inbox_create, tenant_id=tenant.id, name="Second", settings=SECOND)
     socket = await Socket("/ws/widget", origin=LISTED[0]).open()
     await socket.send(type="hello", widget_token=listed.widget_token)
     await socket.receive("welcome")

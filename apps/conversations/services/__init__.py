@@ -1,5 +1,6 @@
 """Writes on inboxes, visitors, conversations, messages, drafts and ratings."""
 
+from apps.conversations.channels import channel_declare
 from apps.conversations.services.annotations import message_annotate, messages_translated
 from apps.conversations.services.conversations import (
     conversation_create,
@@ -20,6 +21,7 @@ from apps.conversations.services.watching import Watch, conversation_watch
 __all__ = [
     "NewConversation",
     "Watch",
+    "channel_declare",
     "conversation_create",
     "conversation_handoff",
     "conversation_seen",

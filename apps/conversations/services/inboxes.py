@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import re
 import secrets
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from apps.accounts.services import credential_create
+from apps.conversations.channels import channel_kind, settings_merge
 from apps.conversations.models import Inbox
 from apps.conversations.selectors import inbox_info
-from apps.conversations.types import InboxInfo
+from apps.conversations.types import FIRST_CHANNEL, InboxInfo
 from apps.core.errors import Invalid, NotFound
 from apps.core.tenancy import tenant_scope
 from apps.events.services import audit_record
@@ -19,10 +19,7 @@ from apps.events.services import audit_record
 CHANGEABLE = frozenset(
     {
         "name",
-        "allowed_origins",
-        "accent",
-        "greeting",
-        "suggested_questions",
+        "settings",
         "locale",
         "bot_enabled",
         "collections",
@@ -31,53 +28,60 @@ CHANGEABLE = frozenset(
         "identity_audience",
     }
 )
-# scheme://host[:port], nothing else: no path, no wildcard, no user part.
-ORIGIN = re.compile(r"https?://[a-z0-9]([a-z0-9.-]{0,252}[a-z0-9])?(:[0-9]{1,5})?")
 
 
 def inbox_create(
     *,
     tenant_id: uuid.UUID,
     name: str,
-    allowed_origins: Sequence[str] = (),
-    greeting: str = "",
-    suggested_questions: Sequence[str] = (),
+    channel: str = FIRST_CHANNEL,
+    settings: Mapping[str, Any] | None = None,
     locale: str = "en",
     collections: Sequence[str] = (),
     identity_required: bool = False,
     actor: str = "",
 ) -> InboxInfo:
-    """Create an inbox with a fresh widget token. Raises Invalid for an origin that is not exactly scheme://host[:port]."""
-    _check_origins(allowed_origins)
-    token = f"wgt_{secrets.token_urlsafe(24)}"
+    """Create an inbox of a kind of channel, with a fresh public token where the kind has one.
+
+    Raises Invalid "channel_unknown", "settings_invalid" or what the kind says of its settings ("origin_invalid").
+    """
+    kind = channel_kind(channel)
+    checked = settings_merge(kind, {}, settings or {})
+    token = f"wgt_{secrets.token_urlsafe(24)}" if kind.public_token else None
     with tenant_scope(tenant_id):
         row = Inbox.objects.create(
             name=name,
+            channel=channel,
+            channel_settings=checked,
             widget_token=token,
-            allowed_origins=list(allowed_origins),
-            greeting=greeting,
-            suggested_questions=list(suggested_questions),
             locale=locale,
             collections=list(collections),
             identity_required=identity_required,
             identity_secret=secrets.token_hex(32),
         )
-        credential_create(tenant_id=tenant_id, kind="widget", object_id=row.id, secret=token)
-        audit_record(action="inbox.created", actor=actor, target=str(row.id), data={"name": name})
+        if token is not None:
+            credential_create(tenant_id=tenant_id, kind="widget", object_id=row.id, secret=token)
+        data = {"name": name, "channel": channel}
+        audit_record(action="inbox.created", actor=actor, target=str(row.id), data=data)
         return inbox_info(row)
 
 
 def inbox_update(*, tenant_id: uuid.UUID, inbox_id: uuid.UUID, changes: dict[str, Any], actor: str) -> InboxInfo:
-    """Change an inbox and return it. Raises NotFound, Invalid (origin, unknown field). Writes an audit row."""
+    """Change an inbox and return it; of its `settings` those that are named. Its kind stays. Writes an audit row.
+
+    Errors: NotFound, Invalid (unknown field, or as `inbox_create`).
+    """
     if set(changes) - CHANGEABLE:
         raise Invalid("An inbox has no such field.", code="field_unknown")
-    _check_origins(changes.get("allowed_origins", ()))
     with tenant_scope(tenant_id):
         row = Inbox.objects.select_for_update().filter(id=inbox_id).first()
         if row is None:
             raise NotFound("There is no such inbox.", code="inbox_not_found")
         for name, value in changes.items():
-            setattr(row, name, value)
+            if name == "settings":
+                row.channel_settings = settings_merge(channel_kind(row.channel), row.channel_settings, value)
+            else:
+                setattr(row, name, value)
         row.save()
         audit_record(action="inbox.changed", actor=actor, target=str(inbox_id), data=changes)
         return inbox_info(row)
@@ -94,9 +98,3 @@ def inbox_identity_secret_renew(*, tenant_id: uuid.UUID, inbox_id: uuid.UUID, ac
             raise NotFound("There is no such inbox.", code="inbox_not_found")
         audit_record(action="inbox.identity_secret_renewed", actor=actor, target=str(inbox_id))
     return fresh
-
-
-def _check_origins(origins: Sequence[str]) -> None:
-    bad = [origin for origin in origins if not ORIGIN.fullmatch(origin)]
-    if bad:
-        raise Invalid("An origin looks like https://shop.example, in lower case.", code="origin_invalid", details=bad)

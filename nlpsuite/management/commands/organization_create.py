@@ -46,7 +46,10 @@ class Command(BaseCommand):
                     actor="system:command",
                 )
                 inbox = inbox_create(
-                    tenant_id=organization.id, name="Website", allowed_origins=options["origin"], actor="system:command"
+                    tenant_id=organization.id,
+                    name="Website",
+                    settings={"allowed_origins": list(options["origin"])},
+                    actor="system:command",
                 )
                 _, secret = api_key_create(tenant_id=organization.id, name="first", actor="system:command")
         except ValidationError as error:
