@@ -5,13 +5,16 @@ from __future__ import annotations
 import time
 import uuid
 from dataclasses import replace
+from typing import IO
 
 from django.conf import settings
+from django.core.files.storage import default_storage
 
 from apps.accounts.access import access_credential
+from apps.conversations.attachments import attachment_info
 from apps.conversations.identity import identity_check, identity_proven
-from apps.conversations.models import Contact, Conversation, Inbox, VisitorToken
-from apps.conversations.selectors import conversation_get, inbox_get, inboxes_list
+from apps.conversations.models import Attachment, Contact, Conversation, Inbox, VisitorToken
+from apps.conversations.selectors import conversation_get, inbox_get, inboxes_list, message_get
 from apps.conversations.services.contacts import contact_told
 from apps.conversations.services.visitors import (
     LIFETIME,
@@ -22,9 +25,11 @@ from apps.conversations.services.visitors import (
 )
 from apps.conversations.types import (
     MAX_ATTRIBUTES_BYTES,
+    AttachmentInfo,
     ConversationInfo,
     Identity,
     InboxInfo,
+    MessageInfo,
     Visitor,
     last_within,
     storable,
@@ -59,6 +64,38 @@ def access_conversation_by_id(tenant_id: uuid.UUID, raw_id: object) -> Conversat
     if parsed is None:
         raise NotFound("There is no such conversation.")
     return conversation_get(tenant_id=tenant_id, conversation_id=parsed)
+
+
+def access_message_by_id(conversation: ConversationInfo, raw_id: object) -> MessageInfo:
+    """Return a message of a conversation. Raises NotFound for what is malformed, missing or of another conversation."""
+    parsed = parse_id(raw_id)
+    found = message_get(tenant_id=conversation.tenant_id, message_id=parsed) if parsed is not None else None
+    if found is None or found.conversation_id != conversation.id:
+        raise NotFound("There is no such message.")
+    return found
+
+
+def access_attachment_by_id(conversation: ConversationInfo, raw_id: object) -> tuple[IO[bytes], AttachmentInfo]:
+    """Open a file of a message of a conversation. Raises NotFound for what is malformed, missing or of another one."""
+    row, parsed = None, parse_id(raw_id)
+    if parsed is not None:
+        with tenant_scope(conversation.tenant_id):
+            row = Attachment.objects.filter(id=parsed, message__conversation_id=conversation.id).first()
+    if row is None:
+        raise NotFound("There is no such file.")
+    try:
+        return default_storage.open(row.storage_name), attachment_info(row)
+    except FileNotFoundError:
+        raise NotFound("There is no such file.") from None
+
+
+def access_contact_by_id(tenant_id: uuid.UUID, raw_id: object) -> uuid.UUID:
+    """Return the id of a contact of the tenant. Raises NotFound for what is malformed, missing or foreign."""
+    parsed = parse_id(raw_id)
+    with tenant_scope(tenant_id):
+        if parsed is None or not Contact.objects.filter(id=parsed).exists():
+            raise NotFound("There is no such contact.")
+    return parsed
 
 
 def access_visitor(

@@ -4,16 +4,24 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.http import HttpRequest
+from django.http import FileResponse, HttpRequest
 from ninja import Router
 
 from apps.accounts.access import principal_of
-from apps.conversations.access import access_contact_admitted, access_conversation_by_id
+from apps.conversations.access import (
+    access_attachment_by_id,
+    access_contact_admitted,
+    access_contact_by_id,
+    access_conversation_by_id,
+    access_message_by_id,
+)
 from apps.conversations.schemas import ConversationIn, ConversationPatch, InboxIn, InboxPatch, MessageIn
-from apps.conversations.selectors import conversations_list, inboxes_list, messages_after
+from apps.conversations.selectors import conversations_list, inboxes_list, message_text, messages_after
 from apps.conversations.services import (
     clean_text,
+    contact_delete,
     conversation_create,
+    conversation_delete,
     conversation_seen,
     conversation_update,
     inbox_create,
@@ -21,7 +29,7 @@ from apps.conversations.services import (
     inbox_update,
     message_post,
 )
-from apps.conversations.types import FIRST_SETTINGS, MOODS
+from apps.conversations.types import FIRST_SETTINGS, MAX_EXTERNAL_ID, MOODS, Arrival
 from apps.core.errors import Invalid, NotFound
 from apps.core.ids import parse_id
 from apps.core.pagination import page_limit
@@ -47,7 +55,12 @@ def conversation_add(request: HttpRequest, body: ConversationIn) -> tuple[int, d
     said = {"name": body.contact.name, "email": body.contact.email}
     proof = body.contact.identity.dict(exclude_none=True) if body.contact.identity is not None else None
     made = conversation_create(
-        tenant_id=principal.tenant_id, contact=said, identity=proof, inbox_id=inbox_id, actor=principal.actor
+        tenant_id=principal.tenant_id,
+        contact=said,
+        identity=proof,
+        inbox_id=inbox_id,
+        external_id=body.external_id,
+        actor=principal.actor,
     )
     return 201, made.as_dict()
 
@@ -62,13 +75,15 @@ def conversation_page(
     mood: str = "",
     language: str = "",
     intent: str = "",
+    external_id: str = "",
     q: str = "",
     cursor: str = "",
     limit: int = 50,
 ) -> dict[str, Any]:
     """Conversations with at least one message, last changed first. `assignee` is a member's id, "me" or "none".
 
-    `mood` (negative, neutral, positive), `language` (ISO 639-1) and `intent` are those of the contact's messages.
+    `mood` (negative, neutral, positive), `language` (ISO 639-1) and `intent` are those of the contact's messages;
+    `external_id` is what another system calls the conversation: asked for by it, one without messages is listed too.
     """
     principal = principal_of(request)
     principal.require("conversations:read")
@@ -92,6 +107,7 @@ def conversation_page(
         mood=mood,
         language=_plain(language),
         intent=_plain(intent),
+        external_id=external_id.replace("\x00", "")[:MAX_EXTERNAL_ID],
         q=q.replace("\x00", "")[:200],
         cursor=cursor,
         limit=limit,
@@ -196,6 +212,7 @@ def message_add(request: HttpRequest, conversation_id: str, body: MessageIn) -> 
     """Post a message as the contact (the bot answers it) or as an agent (private: a note).
 
     `original`: what the agent wrote, when `text` is its translation for the visitor; kept beside it for staff.
+    `external_id`: what another system calls the message; posted again, the first one comes back.
     """
     principal = principal_of(request)
     principal.require("conversations:write")
@@ -216,6 +233,7 @@ def message_add(request: HttpRequest, conversation_id: str, body: MessageIn) -> 
         client_id=client_id,
         author_id=principal.id if body.role == "agent" and principal.kind == "user" else None,
         original=_original(body),
+        arrival=Arrival(body.external_id),
         actor=principal.actor,
     )
     return 201, posted.message.as_dict(staff=True)
@@ -227,6 +245,46 @@ def _original(body: MessageIn) -> tuple[str, str]:
     if body.role != "agent" or body.private:
         raise Invalid("Only an agent's public message can be a translation.", code="original_invalid")
     return clean_text(body.original.text), body.original.language
+
+
+@router.get("/{conversation_id}/messages/{message_id}")
+def message_one(request: HttpRequest, conversation_id: str, message_id: str) -> dict[str, Any]:
+    """One message with its whole text; elsewhere a text above 10,000 characters is cut (`truncated`)."""
+    principal = principal_of(request)
+    principal.require("conversations:read")
+    found = access_message_by_id(access_conversation_by_id(principal.tenant_id, conversation_id), message_id)
+    text = message_text(tenant_id=principal.tenant_id, message_id=found.id) if found.truncated else found.text
+    return {**found.as_dict(staff=True), "text": text, "truncated": False}
+
+
+@router.get("/{conversation_id}/attachments/{attachment_id}")
+def attachment_file(request: HttpRequest, conversation_id: str, attachment_id: str) -> Any:
+    """The bytes of a file of a message, as a download: what a stranger sent is not shown by a browser."""
+    principal = principal_of(request)
+    principal.require("conversations:read")
+    conversation = access_conversation_by_id(principal.tenant_id, conversation_id)
+    file, info = access_attachment_by_id(conversation, attachment_id)
+    return FileResponse(file, as_attachment=True, filename=info.name, content_type="application/octet-stream")
+
+
+@router.delete("/{conversation_id}", response={204: None})
+def conversation_remove(request: HttpRequest, conversation_id: str) -> tuple[int, None]:
+    """Delete a conversation for good, with messages, files, drafts and everything found out about it."""
+    principal = principal_of(request)
+    principal.require("accounts:write")
+    found = access_conversation_by_id(principal.tenant_id, conversation_id)
+    conversation_delete(tenant_id=principal.tenant_id, conversation_id=found.id, actor=principal.actor)
+    return 204, None
+
+
+@router.delete("/contacts/{contact_id}", response={204: None})
+def contact_remove(request: HttpRequest, contact_id: str) -> tuple[int, None]:
+    """Delete a person for good, with all of their conversations."""
+    principal = principal_of(request)
+    principal.require("accounts:write")
+    found = access_contact_by_id(principal.tenant_id, contact_id)
+    contact_delete(tenant_id=principal.tenant_id, contact_id=found, actor=principal.actor)
+    return 204, None
 
 
 @router.get("/{conversation_id}/messages")

@@ -6,7 +6,7 @@ class ConversationsConfig(AppConfig):
     label = "conversations"
 
     def ready(self) -> None:
-        from apps.conversations import retention  # noqa: F401  registers how long rows are kept
+        from apps.conversations import attachments, retention  # noqa: F401  stored files, and how long rows are kept
         from apps.events.services import event_declare
 
-        event_declare("conversation.created", "rating.set", "csat.set", "draft.decided")
+        event_declare("conversation.created", "conversation.deleted", "rating.set", "csat.set", "draft.decided")

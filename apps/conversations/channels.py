@@ -11,7 +11,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from apps.conversations.types import MAX_BODY, ChannelKind
+from apps.conversations.types import MAX_BODY, MAX_TEXT, ChannelKind
 from apps.core.errors import Invalid
 
 _kinds: dict[str, ChannelKind] = {}
@@ -34,8 +34,8 @@ def channel_kind(name: str) -> ChannelKind:
 
 
 def channel_max_text(name: str) -> int:
-    """Return how many characters a message of a channel has at most; of a kind that is not declared, the least."""
-    return _kinds[name].max_text if name in _kinds else 0
+    """Return how many characters a message of a channel has at most; as a widget's of a kind that is not declared."""
+    return _kinds[name].max_text if name in _kinds else MAX_TEXT
 
 
 def settings_merge(kind: ChannelKind, stored: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:

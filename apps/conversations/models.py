@@ -5,7 +5,14 @@ from __future__ import annotations
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
 
-from apps.conversations.types import FIRST_CHANNEL, MAX_NAME, MAX_SUBJECT
+from apps.conversations.types import (
+    FIRST_CHANNEL,
+    MAX_EXTERNAL_ID,
+    MAX_FILE_NAME,
+    MAX_MEDIA_TYPE,
+    MAX_NAME,
+    MAX_SUBJECT,
+)
 from apps.core.bases import TenantModel
 
 
@@ -107,6 +114,7 @@ class Conversation(TenantModel):
     `last_seq` is the seq of the newest message, `last_public_seq` of the newest that the visitor sees; both move under
     the row's lock. `handler` says who answers: while it is "bot" every contact message gets a run of the bot.
     `waiting_since`: since when the contact waits for a person, None while nobody waits or the bot answers.
+    `external_id`: what the other side of the inbox's channel calls it, None where that has no name for it.
     `first_response_at`: of the first public message of a person of the organisation; it stays when the conversation opens
     again. `resolved_at`: None while it is not resolved.
     `mood`, `language` and `intents` (newest first) come from what the contact wrote, after the fact; "" until known.
@@ -129,6 +137,7 @@ class Conversation(TenantModel):
 
     inbox = models.ForeignKey(Inbox, on_delete=models.CASCADE, db_constraint=False)
     contact = models.ForeignKey(Contact, on_delete=models.CASCADE, db_constraint=False, related_name="conversations")
+    external_id = models.CharField(max_length=MAX_EXTERNAL_ID, null=True)  # noqa: DJ001  (unique where there is one)
     status = models.CharField(max_length=10, choices=Status.choices, default=Status.OPEN)
     handler = models.CharField(max_length=10, choices=Handler.choices, default=Handler.BOT)
     assignee = models.ForeignKey("accounts.User", on_delete=models.SET_NULL, null=True)
@@ -155,7 +164,14 @@ class Conversation(TenantModel):
     updated_at = models.DateTimeField()
 
     class Meta(TenantModel.Meta):
-        constraints = [tenant_unique("conversations_conversation")]
+        constraints = [
+            tenant_unique("conversations_conversation"),
+            models.UniqueConstraint(
+                fields=["tenant_id", "external_id", "inbox"],
+                condition=models.Q(external_id__isnull=False),
+                name="conversation_external_id",
+            ),
+        ]
         indexes = [
             # One for each filter of the list, in its order; without a filter the first.
             models.Index(fields=["tenant_id", "-updated_at", "-id"], name="conversation_recent"),
@@ -221,7 +237,9 @@ class Message(TenantModel):
     """One message; `seq` is dense per conversation, notes and system messages included.
 
     `text` is what the visitor reads. `original_text` is what the agent wrote when that was in another language, and
-    `translations` ({language: text}) are for staff. `language`, `sentiment` and `intent` are "" until known.
+    `translations` ({language: text}) are for staff. `external_id` is what the other side of the channel calls the message;
+    `external_inbox_id` is then its conversation's inbox, in which that name is given once. `language`, `sentiment` and
+    `intent` are "" until known.
     """
 
     class Role(models.TextChoices):
@@ -242,6 +260,9 @@ class Message(TenantModel):
     decision = models.CharField(max_length=10, blank=True)
     client_id = models.UUIDField(null=True)
     reply_id = models.UUIDField(null=True)
+    external_id = models.CharField(max_length=MAX_EXTERNAL_ID, null=True)  # noqa: DJ001  (unique where there is one)
+    external_inbox_id = models.UUIDField(null=True)
+    attachment_count = models.SmallIntegerField(default=0, db_default=0)
     author = models.ForeignKey("accounts.User", on_delete=models.SET_NULL, null=True)
     language = models.CharField(max_length=8, blank=True, default="", db_default="")
     sentiment = models.CharField(max_length=8, blank=True, default="", db_default="")
@@ -260,6 +281,30 @@ class Message(TenantModel):
             models.UniqueConstraint(
                 fields=["tenant_id", "reply_id"], condition=models.Q(reply_id__isnull=False), name="message_reply_once"
             ),
+            models.UniqueConstraint(
+                fields=["tenant_id", "external_id", "external_inbox_id"],
+                condition=models.Q(external_id__isnull=False),
+                name="message_external_id",
+            ),
+        ]
+
+
+class Attachment(TenantModel):
+    """A file of a message. Its bytes lie in the stored files under `storage_name` (`attachments.py`)."""
+
+    message = models.ForeignKey(Message, on_delete=models.CASCADE, db_constraint=False, related_name="attachments")
+    position = models.PositiveSmallIntegerField()
+    name = models.CharField(max_length=MAX_FILE_NAME)
+    media_type = models.CharField(max_length=MAX_MEDIA_TYPE)
+    size_bytes = models.BigIntegerField()
+    sha256 = models.CharField(max_length=64)
+    storage_name = models.CharField(max_length=120)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta(TenantModel.Meta):
+        constraints = [
+            models.UniqueConstraint(fields=["tenant_id", "message", "position"], name="attachment_position"),
+            models.UniqueConstraint(fields=["tenant_id", "storage_name"], name="attachment_file"),
         ]
 
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from ninja import Schema
 from pydantic import ConfigDict, Field
 
-from apps.conversations.types import FIRST_CHANNEL, MAX_NAME, MAX_SUBJECT
+from apps.conversations.types import FIRST_CHANNEL, MAX_EXTERNAL_ID, MAX_NAME, MAX_SUBJECT
 
 Label = Annotated[str, Field(min_length=1, max_length=40)]
 Question = Annotated[str, Field(min_length=1, max_length=120)]
@@ -36,6 +36,7 @@ class ContactIn(Schema):
 class ConversationIn(Schema):
     contact: ContactIn = Field(default_factory=lambda: ContactIn(name="", email="", identity=None))
     inbox: str | None = None
+    external_id: str = Field("", max_length=MAX_EXTERNAL_ID)
 
 
 class ConversationPatch(Schema):
@@ -94,4 +95,5 @@ class MessageIn(Schema):
     role: Literal["contact", "agent"]
     private: bool = False
     client_id: str | None = None
+    external_id: str = Field("", max_length=MAX_EXTERNAL_ID)
     original: OriginalIn | None = None

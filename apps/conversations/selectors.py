@@ -8,10 +8,13 @@ from collections.abc import Collection, Sequence
 from django.db.models import QuerySet
 
 from apps.accounts.selectors import member_names
-from apps.conversations.models import Conversation, ConversationTag, Draft, Inbox, Message
+from apps.conversations.attachments import attachment_info
+from apps.conversations.models import Attachment, Conversation, ConversationTag, Draft, Inbox, Message
 from apps.conversations.search import conversations_saying
 from apps.conversations.types import (
+    MAX_TEXT,
     Annotation,
+    AttachmentInfo,
     ContactInfo,
     ConversationInfo,
     ConversationState,
@@ -58,7 +61,7 @@ def inboxes_list(*, tenant_id: uuid.UUID) -> list[InboxInfo]:
         return [inbox_info(row) for row in Inbox.objects.order_by("created_at")[:100]]
 
 
-def message_info(row: Message, author: Person | None = None) -> MessageInfo:
+def message_info(row: Message, author: Person | None = None, files: Sequence[AttachmentInfo] = ()) -> MessageInfo:
     """Return the plain value of a row."""
     return MessageInfo(
         id=row.id,
@@ -66,7 +69,7 @@ def message_info(row: Message, author: Person | None = None) -> MessageInfo:
         seq=row.seq,
         prev_public_seq=row.prev_public_seq,
         role=row.role,
-        text=row.text,
+        text=row.text[:MAX_TEXT],
         private=row.private,
         citations=row.citations,
         decision=row.decision,
@@ -76,17 +79,42 @@ def message_info(row: Message, author: Person | None = None) -> MessageInfo:
         annotation=Annotation(row.language, row.sentiment, row.sentiment_score, row.intent, row.translations),
         original_text=row.original_text,
         original_language=row.original_language,
+        truncated=len(row.text) > MAX_TEXT,
+        external_id=row.external_id,
+        attachments=tuple(files),
     )
 
 
 def messages_info(tenant_id: uuid.UUID, rows: Sequence[Message]) -> list[MessageInfo]:
-    """Return the plain values of rows, with the names of their authors."""
+    """Return the plain values of rows, with the names of their authors and their files."""
     ids = {row.author_id for row in rows if row.author_id}
     names = member_names(tenant_id=tenant_id, user_ids=ids) if ids else {}
+    files = _files_of([row.id for row in rows if row.attachment_count])
     return [
-        message_info(row, Person(row.author_id, names.get(row.author_id, "")) if row.author_id else None)
+        message_info(
+            row,
+            Person(row.author_id, names.get(row.author_id, "")) if row.author_id else None,
+            files.get(row.id, ()),
+        )
         for row in rows
     ]
+
+
+def _files_of(ids: Sequence[uuid.UUID]) -> dict[uuid.UUID, list[AttachmentInfo]]:
+    found: dict[uuid.UUID, list[AttachmentInfo]] = {}
+    if ids:
+        for row in Attachment.objects.filter(message_id__in=ids).order_by("message_id", "position"):
+            found.setdefault(row.message_id, []).append(attachment_info(row))
+    return found
+
+
+def message_text(*, tenant_id: uuid.UUID, message_id: uuid.UUID) -> str:
+    """Return the whole text of a message, at most MAX_BODY characters. Raises NotFound."""
+    with tenant_scope(tenant_id):
+        found = Message.objects.filter(id=message_id).values_list("text", flat=True).first()
+        if found is None:
+            raise NotFound("There is no such message.")
+        return found
 
 
 def messages_after(
@@ -179,6 +207,7 @@ def conversation_info(row: Conversation, assignee_name: str = "") -> Conversatio
         intents=tuple(row.intents),
         first_response_at=row.first_response_at,
         resolved_at=row.resolved_at,
+        external_id=row.external_id,
     )
 
 
@@ -224,6 +253,7 @@ def conversations_list(
     mood: str = "",
     language: str = "",
     intent: str = "",
+    external_id: str = "",
     q: str = "",
     cursor: str = "",
     limit: int = 50,
@@ -231,7 +261,9 @@ def conversations_list(
     """Return a page of conversations, last changed first. `assignee` is a user id or "none"; `q` is searched
     in messages, contact names and addresses: all of its words, each as the beginning of one."""
     with tenant_scope(tenant_id):
-        rows = Conversation.objects.select_related("contact").filter(last_seq__gt=0)
+        rows = Conversation.objects.select_related("contact")
+        # A program that asks for its own name of a conversation wants to know of one without messages too.
+        rows = rows.filter(external_id=external_id) if external_id else rows.filter(last_seq__gt=0)
         if status:
             rows = rows.filter(status=status)
         if handler:

@@ -18,6 +18,14 @@ MAX_BODY = 100_000
 FIRST_CHANNEL = "widget"
 # Fields that inboxes had before there were kinds, and what the API shows for them where a kind has no such setting.
 FIRST_SETTINGS: dict[str, Any] = {"allowed_origins": [], "accent": "#2f5bea", "greeting": "", "suggested_questions": []}
+# What another system calls a conversation or a message, e.g. the Message-ID of an e-mail. At four bytes a character it still
+# fits an entry of an index (2,704 bytes).
+MAX_EXTERNAL_ID = 512
+# Files of one message, and their bytes together: what mail servers commonly take.
+MAX_ATTACHMENTS = 20
+MAX_ATTACHMENTS_BYTES = 25 * 1024 * 1024
+MAX_FILE_NAME = 255
+MAX_MEDIA_TYPE = 127
 # A line of an e-mail has at most 998 characters (RFC 5322, 2.1.1), and a subject is a line.
 MAX_SUBJECT = 998
 # A display name has no bound of its own; this is what a line holds beside the longest address (254, RFC 5321), generously.
@@ -126,6 +134,38 @@ class ContactInfo:
 
 
 @dataclass(frozen=True, slots=True)
+class NewFile:
+    """A file that comes with a message."""
+
+    name: str
+    media_type: str
+    content: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """What a channel brings with a message: what the other side calls it ("" when it has no name), and its files."""
+
+    external_id: str = ""
+    files: tuple[NewFile, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class AttachmentInfo:
+    """A file of a message; `sha256` is of its bytes, in hex."""
+
+    id: uuid.UUID
+    name: str
+    media_type: str
+    size_bytes: int
+    sha256: str
+
+    def as_dict(self) -> dict[str, Any]:
+        body = {"id": str(self.id), "name": self.name, "media_type": self.media_type}
+        return {**body, "size_bytes": self.size_bytes, "sha256": self.sha256}
+
+
+@dataclass(frozen=True, slots=True)
 class Person:
     id: uuid.UUID
     name: str
@@ -136,7 +176,10 @@ class Person:
 
 @dataclass(frozen=True, slots=True)
 class MessageInfo:
-    """A message. `prev_public_seq` is the seq before this one for a visitor, who sees no notes."""
+    """A message. `prev_public_seq` is the seq before this one for a visitor, who sees no notes.
+
+    `text` has at most MAX_TEXT characters; of a longer one it is the beginning, and `truncated` says so.
+    """
 
     id: uuid.UUID
     conversation_id: uuid.UUID
@@ -153,6 +196,9 @@ class MessageInfo:
     annotation: Annotation = field(default_factory=Annotation)
     original_text: str = ""
     original_language: str = ""
+    truncated: bool = False
+    external_id: str | None = None
+    attachments: tuple[AttachmentInfo, ...] = ()
 
     def prev_seq(self, *, staff: bool) -> int:
         """Return the seq before this one for the viewer."""
@@ -167,6 +213,8 @@ class MessageInfo:
             "prev_seq": self.prev_seq(staff=staff),
             "role": self.role,
             "text": self.text,
+            "truncated": self.truncated,
+            "attachments": [file.as_dict() for file in self.attachments],
             "citations": self.citations,
             "decision": self.decision or None,
             "author": self.author.as_dict() if staff and self.author else _visitor_author(self.author),
@@ -174,6 +222,7 @@ class MessageInfo:
         }
         if staff:
             body["private"] = self.private
+            body["external_id"] = self.external_id
             body["reply_id"] = str(self.reply_id) if self.reply_id else None
             body |= self._found()
         return body
@@ -224,6 +273,7 @@ class ConversationInfo:
     intents: tuple[str, ...] = ()
     first_response_at: datetime | None = None
     resolved_at: datetime | None = None
+    external_id: str | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """Return the JSON form, for staff and programs with a key: visitors are not told of it."""
@@ -233,6 +283,7 @@ class ConversationInfo:
         return {
             "id": str(self.id),
             "inbox_id": str(self.inbox_id),
+            "external_id": self.external_id,
             "contact": self.contact.as_dict(),
             "status": self.status,
             "handler": self.handler,

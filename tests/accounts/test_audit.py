@@ -34,7 +34,14 @@ from apps.analysis.services.classifiers import (
 from apps.analysis.services.documents import document_create, document_delete
 from apps.analysis.services.glossary import glossary_delete, glossary_set
 from apps.analysis.services.memory import memory_add, memory_delete, memory_list
-from apps.conversations.services import inbox_create, inbox_identity_secret_renew, inbox_update
+from apps.conversations.services import (
+    contact_delete,
+    conversation_create,
+    conversation_delete,
+    inbox_create,
+    inbox_identity_secret_renew,
+    inbox_update,
+)
 from apps.core.tenancy import tenant_scope
 from apps.events.models import AuditEntry
 from apps.inference.services import space_pause, space_resume
@@ -76,6 +83,11 @@ def _source(tenant_id: Any) -> Any:
 
 def _inbox(tenant_id: Any) -> Any:
     return inbox_create(tenant_id=tenant_id, name="I", actor=ACTOR).id
+
+
+def _talk(tenant_id: Any) -> Any:
+    _inbox(tenant_id)
+    return conversation_create(tenant_id=tenant_id, contact={"name": "Ada"})
 
 
 def _read_again(tenant_id: Any) -> Any:
@@ -160,6 +172,12 @@ ACTIONS: dict[str, Any] = {
         _classifier, lambda t, i: classifier_delete(tenant_id=t, reference=str(i), actor=ACTOR)
     ),
     "classifier.taught": _then(_classifier, _teach),
+    "contact.deleted": _then(
+        lambda t: _talk(t).contact.id, lambda t, i: contact_delete(tenant_id=t, contact_id=i, actor=ACTOR)
+    ),
+    "conversation.deleted": _then(
+        lambda t: _talk(t).id, lambda t, i: conversation_delete(tenant_id=t, conversation_id=i, actor=ACTOR)
+    ),
     "document.deleted": _then(_document, lambda t, i: document_delete(tenant_id=t, document_id=i, actor=ACTOR)),
     "document.translated": _document,
     "glossary.deleted": _then(_term, lambda t, i: glossary_delete(tenant_id=t, entry_id=i, actor=ACTOR)),

@@ -22,11 +22,11 @@ from tests.matrix.world import SUBJECT, World, world_create
 
 # Path parameters and how a test finds an object for them: the key in World.ids.
 KNOWN_IDS = {"conversation_id", "source_id", "key_id", "message_id", "inbox_id", "user_id", "batch_id"}
-KNOWN_IDS |= {"entry_id", "unit_id", "document_id", "classifier_id", "invitation_id"}
+KNOWN_IDS |= {"entry_id", "unit_id", "document_id", "classifier_id", "invitation_id", "contact_id", "attachment_id"}
 # References that a body or a query may hold, and references that are the caller's own invention.
 BODY_REFERENCES = {("POST /conversations", "inbox"), ("PATCH /conversations/{conversation_id}", "assignee_id")}
 QUERY_REFERENCES = {("GET /conversations", "assignee")}
-INVENTED = {"client_id"}
+INVENTED = {"client_id", "external_id"}
 # The caller's own names: for an item of a batch, for a contact that a proof is about.
 INVENTED_THERE = {("POST /jobs", "id"), ("POST /conversations", "id")}
 # Its values are texts only where an organisation has set phrases.
@@ -114,7 +114,7 @@ def test_every_reference_in_a_body_is_known_here() -> None:
 
 def test_every_reference_in_a_query_is_known_here() -> None:
     plain = {"collection", "cursor", "limit", "q", "k", "status", "handler", "label", "after_seq"}
-    plain |= {"mood", "language", "intent"}
+    plain |= {"mood", "language", "intent", "external_id"}
     plain |= {"format", "source", "topic", "since", "until", "purge", "target"}
     found = {(str(operation), name) for operation in OPERATIONS for name in operation.query_parameters}
     assert {(operation, name) for operation, name in found if name not in plain} == QUERY_REFERENCES

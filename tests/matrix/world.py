@@ -30,7 +30,7 @@ from apps.conversations.services import (
     message_post,
     rating_set,
 )
-from apps.conversations.types import Annotation
+from apps.conversations.types import Annotation, Arrival, NewFile
 from apps.core.clock import now
 from apps.core.tenancy import tenant_scope
 from apps.inference.services import MESSAGES, PASSAGES, default_space, spaces_hold
@@ -141,11 +141,16 @@ def _classifier(world: World) -> None:
 def _conversation(world: World) -> None:
     tenant_id, canary = world.tenant_id, world.canary
     made = conversation_create(
-        tenant_id=tenant_id, contact={"name": f"{canary} contact", "email": f"{canary}@contact.example"}
+        tenant_id=tenant_id,
+        contact={"name": f"{canary} contact", "email": f"{canary}@contact.example"},
+        external_id=f"{canary} conversation",
     )
     conversation_id = made.id
     post: dict[str, Any] = {"tenant_id": tenant_id, "conversation_id": conversation_id}
-    asked = message_post(**post, role="contact", text=f"{canary} When do {SUBJECT}?").message
+    file = NewFile(f"{canary}.txt", "text/plain", canary.encode())
+    asked = message_post(
+        **post, role="contact", text=f"{canary} When do {SUBJECT}?", arrival=Arrival(f"{canary} message", (file,))
+    ).message
     found = Annotation("en", "neutral", 0.1, canary, {"pt": canary})
     message_annotate(tenant_id=tenant_id, message_id=asked.id, annotation=found)
     with tenant_scope(tenant_id):
@@ -174,6 +179,8 @@ def _conversation(world: World) -> None:
     world.ids |= {
         "conversation_id": str(conversation_id),
         "message_id": str(said.message.id),
+        "attachment_id": str(asked.attachments[0].id),
+        "contact_id": str(made.contact.id),
         "reply_id": str(reply.id),
         "draft_id": str(draft.id),
         "assignee_id": str(world.owner.id),

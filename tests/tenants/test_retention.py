@@ -57,6 +57,7 @@ BOUNDED_BY_NUMBER = {
 }
 # What an organisation keeps until it deletes it, or goes.
 RECORDS = {
+    "conversations_attachment",  # with its message
     "conversations_contact",
     "conversations_contactterm",  # with its contact
     "conversations_conversation",

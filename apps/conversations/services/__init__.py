@@ -9,6 +9,7 @@ from apps.conversations.services.conversations import (
     conversation_seen,
     conversation_update,
 )
+from apps.conversations.services.deletion import contact_delete, conversation_delete
 from apps.conversations.services.drafts import draft_create, draft_decide, draft_finish
 from apps.conversations.services.feed import ConversationFeed
 from apps.conversations.services.inboxes import inbox_create, inbox_identity_secret_renew, inbox_update
@@ -22,7 +23,9 @@ __all__ = [
     "NewConversation",
     "Watch",
     "channel_declare",
+    "contact_delete",
     "conversation_create",
+    "conversation_delete",
     "conversation_handoff",
     "conversation_seen",
     "conversation_update",

@@ -5,16 +5,18 @@ from __future__ import annotations
 import uuid
 from typing import Any
 
+from django.db import IntegrityError, transaction
+
 from apps.accounts.access import access_member
 from apps.conversations.identity import identity_check, identity_proven
 from apps.conversations.models import Conversation, ConversationTag, Inbox, Message
 from apps.conversations.selectors import conversation_get
 from apps.conversations.services.contacts import contact_create, contact_of_identity
-from apps.conversations.services.messages import conversation_row
+from apps.conversations.services.messages import conversation_row, external_id_check
 from apps.conversations.services.tags import conversation_tags_set
 from apps.conversations.types import ConversationInfo
 from apps.core.clock import now
-from apps.core.errors import Invalid, NotFound
+from apps.core.errors import Conflict, Invalid, NotFound
 from apps.core.tenancy import tenant_scope
 from apps.events.services import event_record
 
@@ -27,25 +29,42 @@ def conversation_create(
     contact: dict[str, str],
     identity: object = None,
     inbox_id: uuid.UUID | None = None,
+    external_id: str = "",
     actor: str = "",
 ) -> ConversationInfo:
     """Create a conversation over the API, with a new contact or that of a proven identity.
 
-    Errors: NotFound (an inbox that is missing or foreign), Forbidden (a wrong proof, or none where the inbox wants one).
+    `external_id` is what another system calls it, once in an inbox.
+
+    Errors: NotFound (an inbox that is missing or foreign), Forbidden (a wrong proof, or none where the inbox wants one),
+            Conflict "external_id_used".
     """
+    named = external_id_check(external_id)
     with tenant_scope(tenant_id):
         inboxes = Inbox.objects.filter(id=inbox_id) if inbox_id else Inbox.objects.order_by("created_at")
         inbox = inboxes.first()
         if inbox is None:
             raise NotFound("There is no such inbox.", code="inbox_not_found")
+        if named and Conversation.objects.filter(external_id=named, inbox_id=inbox.id).exists():
+            raise _external_id_used()
         proven = identity_proven(inbox, identity)
         identity_check(inbox, proven is not None)
         if proven is None:
             person = contact_create(name=contact.get("name", ""), email=contact.get("email", ""))
         else:
             person = contact_of_identity(proven, {})
-        row = conversation_row(None, inbox, person)
+        try:
+            with transaction.atomic():
+                row = conversation_row(None, inbox, person, external_id=named)
+        except IntegrityError:
+            if named is None:
+                raise
+            raise _external_id_used() from None  # at this moment
         return conversation_get(tenant_id=tenant_id, conversation_id=row.id)
+
+
+def _external_id_used() -> Conflict:
+    return Conflict("The inbox has a conversation with this external id.", code="external_id_used")
 
 
 def conversation_update(

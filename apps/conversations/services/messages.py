@@ -9,12 +9,14 @@ from typing import Any
 
 from django.db import IntegrityError, transaction
 
-from apps.conversations.models import Conversation, Inbox, Message, VisitorToken
+from apps.conversations.attachments import attachments_check, attachments_store, files_remove
+from apps.conversations.channels import channel_max_text
+from apps.conversations.models import Attachment, Conversation, Inbox, Message, VisitorToken
 from apps.conversations.selectors import messages_info
 from apps.conversations.services.contacts import contact_of_identity
 from apps.conversations.services.terms import message_terms_add
 from apps.conversations.services.visitors import LIFETIME, visitor_token_digest
-from apps.conversations.types import MAX_TEXT, Posted, Visitor
+from apps.conversations.types import MAX_BODY, MAX_EXTERNAL_ID, MAX_TEXT, Arrival, Posted, Visitor, storable
 from apps.core.clock import now
 from apps.core.errors import Conflict, Invalid, NotFound
 from apps.core.ids import new_id
@@ -29,8 +31,8 @@ class NewConversation:
     visitor: Visitor
 
 
-def clean_text(text: object) -> str:
-    """Return the text without NUL and surrounding space. Raises Invalid when empty, longer than MAX_TEXT, or not text."""
+def clean_text(text: object, *, most: int = MAX_TEXT) -> str:
+    """Return the text without NUL and surrounding space. Raises Invalid when empty, longer than `most`, or not text."""
     if not isinstance(text, str):
         raise Invalid("A message needs a text.", code="text_invalid")
     try:
@@ -40,8 +42,8 @@ def clean_text(text: object) -> str:
     text = text.replace("\x00", "").strip()
     if not text:
         raise Invalid("A message needs a text.", code="text_empty")
-    if len(text) > MAX_TEXT:
-        raise Invalid(f"A message has at most {MAX_TEXT:,} characters.", code="text_too_long")
+    if len(text) > most:
+        raise Invalid(f"A message has at most {most:,} characters.", code="text_too_long")
     return text
 
 
@@ -59,52 +61,123 @@ def message_post(
     reply_id: uuid.UUID | None = None,
     new: NewConversation | None = None,
     original: tuple[str, str] = ("", ""),
+    arrival: Arrival | None = None,
     actor: str = "",
 ) -> Posted:
     """Write a message and return it with its seq; the seq is dense, given under the conversation's lock.
 
-    `original` is text and language of what the author wrote, when `text` is a translation of it.
+    `original` is text and language of what the author wrote, when `text` is a translation of it. `arrival` is what a channel
+    brings with it: files, and the name that the other side gives the message.
 
     Effects: `message.created` (and `conversation.created` for a first message). A contact's message reopens a resolved
     conversation; an agent's public one takes it from the bot.
-    Errors:  Invalid (text), NotFound (no such conversation and no `new`), Conflict (the client_id was used elsewhere).
-    Repeats: the same client_id in the same conversation returns the first message, `created` False.
+    Errors:  Invalid (text, files), NotFound (no such conversation and no `new`), Conflict (the client_id was used elsewhere,
+             or the external id in this inbox), TooLarge, StorageFull.
+    Repeats: the same client_id or external id in the same conversation returns the first message, `created` False.
     """
-    text = clean_text(text)
+    arrival = arrival or Arrival()
+    attachments_check(arrival.files)
+    row = Message(
+        role=role,
+        text=clean_text(text, most=MAX_BODY),
+        private=private,
+        citations=list(citations),
+        decision=decision,
+        client_id=client_id,
+        reply_id=reply_id,
+        external_id=external_id_check(arrival.external_id),
+        author_id=author_id,
+        original_text=original[0],
+        original_language=original[1],
+        attachment_count=len(arrival.files),
+    )
+    files = attachments_store(tenant_id, arrival.files)
+    try:
+        posted = _post(tenant_id, conversation_id, row, files, new, actor)
+    except BaseException:
+        files_remove([file.storage_name for file in files])
+        raise
+    if not posted.created:
+        files_remove([file.storage_name for file in files])
+    return posted
+
+
+def external_id_check(external_id: str) -> str | None:
+    """Return a name of another system as it is stored, None for "". Raises Invalid "external_id_invalid"."""
+    if len(external_id) > MAX_EXTERNAL_ID or storable(external_id, MAX_EXTERNAL_ID) != external_id:
+        raise Invalid(f"An external id has at most {MAX_EXTERNAL_ID} characters.", code="external_id_invalid")
+    return external_id or None
+
+
+def _post(
+    tenant_id: uuid.UUID,
+    conversation_id: uuid.UUID,
+    row: Message,
+    files: list[Attachment],
+    new: NewConversation | None,
+    actor: str,
+) -> Posted:
     with tenant_scope(tenant_id):
         conversation, is_new = _locked(conversation_id), False
         if conversation is None:
             if new is None:
                 raise NotFound("There is no such conversation.")
             conversation, is_new = _first(conversation_id, new)
-        if client_id is not None and not is_new:
-            earlier = Message.objects.filter(conversation_id=conversation.id, client_id=client_id).first()
-            if earlier is not None:
-                if earlier.role != role:
-                    raise Conflict("This client_id was used for another message.", code="client_id_reused")
-                return Posted(messages_info(tenant_id, [earlier])[0], created=False)
-        row = Message(
-            conversation_id=conversation.id,
-            seq=conversation.last_seq + 1,
-            prev_public_seq=conversation.last_public_seq,
-            role=role,
-            text=text,
-            private=private,
-            citations=list(citations),
-            decision=decision,
-            client_id=client_id,
-            reply_id=reply_id,
-            author_id=author_id,
-            original_text=original[0],
-            original_language=original[1],
-        )
-        row.save(force_insert=True)
+        _length_check(conversation, row)
+        earlier = None if is_new else _earlier(conversation, row)
+        if earlier is not None:
+            return Posted(messages_info(tenant_id, [earlier])[0], created=False)
+        row.conversation_id, row.seq = conversation.id, conversation.last_seq + 1
+        row.prev_public_seq = conversation.last_public_seq
+        row.external_inbox_id = conversation.inbox_id if row.external_id else None
+        _insert(row)
+        for file in files:
+            file.message_id = row.id
+        Attachment.objects.bulk_create(files)
         _advance(conversation, row)
-        data = {"message_id": str(row.id), "seq": row.seq, "role": role, "private": private}
+        data = {"message_id": str(row.id), "seq": row.seq, "role": row.role, "private": row.private}
         event_record(
             type="message.created", subject_type="conversation", subject_id=conversation.id, data=data, actor=actor
         )
         return Posted(messages_info(tenant_id, [row])[0], created=True)
+
+
+def _length_check(conversation: Conversation, row: Message) -> None:
+    """Raise Invalid when a text is longer than the conversation's channel takes."""
+    if len(row.text) > MAX_TEXT:
+        channel = Inbox.objects.values_list("channel", flat=True).get(id=conversation.inbox_id)
+        clean_text(row.text, most=channel_max_text(channel))
+
+
+def _earlier(conversation: Conversation, row: Message) -> Message | None:
+    """Return the message that was posted before under the same name, of this client or of the channel."""
+    if row.client_id is not None:
+        earlier = Message.objects.filter(conversation_id=conversation.id, client_id=row.client_id).first()
+        if earlier is not None and earlier.role != row.role:
+            raise Conflict("This client_id was used for another message.", code="client_id_reused")
+        if earlier is not None:
+            return earlier
+    if row.external_id is None:
+        return None
+    named = Message.objects.filter(external_id=row.external_id, external_inbox_id=conversation.inbox_id).first()
+    if named is not None and named.conversation_id != conversation.id:
+        raise _external_id_used()
+    return named
+
+
+def _insert(row: Message) -> None:
+    if row.external_id is None:
+        row.save(force_insert=True)
+        return
+    try:
+        with transaction.atomic():
+            row.save(force_insert=True)
+    except IntegrityError:
+        raise _external_id_used() from None  # at this moment, in another conversation
+
+
+def _external_id_used() -> Conflict:
+    return Conflict("This external id was used in another conversation of the inbox.", code="external_id_used")
 
 
 def _locked(conversation_id: uuid.UUID) -> Conversation | None:
@@ -145,7 +218,12 @@ def _contact_of(visitor: Visitor, inbox: Inbox) -> uuid.UUID:
 
 
 def conversation_row(
-    conversation_id: uuid.UUID | None, inbox: Inbox, contact_id: uuid.UUID, *, locale: str = ""
+    conversation_id: uuid.UUID | None,
+    inbox: Inbox,
+    contact_id: uuid.UUID,
+    *,
+    locale: str = "",
+    external_id: str | None = None,
 ) -> Conversation:
     """Insert a conversation in the open scope, with its event."""
     row = Conversation(
@@ -153,6 +231,7 @@ def conversation_row(
         inbox_id=inbox.id,
         contact_id=contact_id,
         locale=locale,
+        external_id=external_id,
         handler=Conversation.Handler.BOT if inbox.bot_enabled else Conversation.Handler.PERSON,
         updated_at=now(),
     )
