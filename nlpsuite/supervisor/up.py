@@ -19,6 +19,7 @@ import psutil
 
 from nlpsuite.settings import env
 from nlpsuite.settings.parts.database import DATABASE_URL, OWNER_ROLE
+from nlpsuite.settings.parts.inference import INFERENCE_WORKER_THREADS
 from nlpsuite.settings.parts.security import BASE_URL
 from nlpsuite.supervisor import postgres, valkey
 from nlpsuite.supervisor.hold import hold
@@ -171,7 +172,7 @@ class Supervisor:
     def _start_product(self) -> None:
         self._tend_while([*self._manage, "prepare"], "prepare", DB_ROLE=OWNER_ROLE)
         self.step("Database schema is current")
-        self._add(self._worker("worker-inference", "inference", 64))
+        self._add(self._worker("worker-inference", "inference", INFERENCE_WORKER_THREADS))
         self._add(self._worker("worker-default", "default", 8))
         self._add(self._worker("worker-batch", "batch", 2))
         self._add(self._manage_child("dispatcher", "dispatch"))

@@ -67,3 +67,9 @@ def test_no_image_is_left_to_chance() -> None:
 def test_the_role_script_is_valid_shell() -> None:
     checked = subprocess.run(["sh", "-n", str(DOCKER / "init-roles.sh")], capture_output=True, text=True, check=False)
     assert (checked.returncode, checked.stderr) == (0, "")
+
+
+def test_the_models_worker_has_a_thread_for_each_call_that_is_admitted(settings: Any) -> None:
+    command = SERVICES["worker-inference"]["command"]
+    threads = int(command[command.index("-c") + 1])
+    assert threads >= sum(settings.INFERENCE_QUEUE_BOUNDS.values()) + settings.INFERENCE_MAX_GENERATIONS

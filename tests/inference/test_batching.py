@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 import pytest
 
 from apps.inference.engine.base import GiveWay, Prepared, stay
-from apps.inference.engine.batching import BatchRunner
-from apps.inference.engine.errors import DeadlineExceeded, Overloaded
+from apps.inference.engine.batching import SHORT_TOKENS, BatchRunner
+from apps.inference.engine.errors import DeadlineExceeded, ModelUnavailable, Overloaded
 from apps.inference.engine.precedence import Precedence
 from apps.inference.engine.types import BatchItem, Priority
 
@@ -109,7 +110,7 @@ def test_one_text_waits_for_few_batches_of_another_organisation_and_not_for_all(
     many = aside(runner, ["x"] * 300, tenant="many")
     assert backend.began.wait(WAIT_S)
     one = aside(runner, ["one"], tenant="one")
-    while not runner.info()["queued"]["api"] or len(runner._queue._queues["api"]) < 2:
+    while not runner.info()["queued"]["api"] or len(runner._line.queue._queues["api"]) < 2:
         one.join(0.001)
     backend.go_on.set()
     one.join(WAIT_S)
@@ -122,7 +123,7 @@ def test_parts_of_one_organisation_do_not_fill_the_queue_of_another(runner: Batc
     aside(runner, ["x"] * 4, tenant="one")
     assert backend.began.wait(WAIT_S)
     aside(runner, ["x"], tenant="other")
-    while len(runner._queue._queues["api"]) < 1:
+    while len(runner._line.queue._queues["api"]) < 1:
         threading.Event().wait(0.001)
     with pytest.raises(Overloaded):
         ask(runner, ["|".join("x" * 900)], tenant="many")
@@ -139,6 +140,130 @@ def test_a_batch_ends_where_it_looks_when_nobody_waits_any_more(runner: BatchRun
     # Of the hundred parts none was computed after the first batch.
     assert [batch for batch in backend.batches[1:] if "x" in batch] == []
     assert runner.info()["items"] == 1
+
+
+class TwoLines(Backend):
+    """A backend that computes what is short beside the rest."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.short: list[list[str]] = []
+        self.short_began, self.short_go_on = threading.Event(), threading.Event()
+        self.short_go_on.set()
+
+    def run_short(self, batch: Sequence[Prepared], give_way: GiveWay = stay, /) -> list[Any]:
+        self.short.append([one.payload for one in batch])
+        self.short_began.set()
+        assert self.short_go_on.wait(WAIT_S)
+        give_way()
+        return [one.payload.upper() for one in batch]
+
+
+LONG = "|".join("x" * (SHORT_TOKENS // 10 + 1))
+
+
+@pytest.fixture
+def two() -> TwoLines:
+    return TwoLines()
+
+
+@pytest.fixture
+def two_lines(two: TwoLines) -> Iterator[BatchRunner]:
+    made = BatchRunner("x", two, budget_tokens=400, max_queued=1000, precedence=Precedence())
+    made.load()
+    yield made
+    two.go_on.set()
+    two.short_go_on.set()
+    made.stop()
+
+
+@pytest.mark.parametrize("priority", ["live", "api"])
+def test_a_short_call_is_answered_while_a_long_text_is_computed(
+    two_lines: BatchRunner, two: TwoLines, priority: Priority
+) -> None:
+    two.go_on.clear()
+    long = aside(two_lines, [LONG], tenant="a", priority="live")
+    assert two.began.wait(WAIT_S)
+    assert ask(two_lines, ["one"], tenant="b", priority=priority) == ("ONE",)
+    assert long.is_alive()
+    two.go_on.set()
+    long.join(WAIT_S)
+
+
+def test_many_short_items_in_one_call_are_a_long_call(two_lines: BatchRunner, two: TwoLines) -> None:
+    ask(two_lines, ["x"] * (SHORT_TOKENS // 10 + 1))
+    assert two.short == []
+
+
+def test_nobody_waits_for_a_batch_so_it_takes_no_place_among_the_short(two_lines: BatchRunner, two: TwoLines) -> None:
+    assert ask(two_lines, ["x"], priority="batch") == ("X",)
+    assert two.short == []
+
+
+def test_both_threads_compute_what_is_short_when_nothing_else_waits(two_lines: BatchRunner, two: TwoLines) -> None:
+    two.go_on.clear()
+    two.short_go_on.clear()
+    threads = [aside(two_lines, ["one"])]
+    while not (two.began.is_set() or two.short_began.is_set()):
+        time.sleep(0.001)
+    threads.append(aside(two_lines, ["other"]))
+    assert two.began.wait(WAIT_S)
+    assert two.short_began.wait(WAIT_S)
+    assert two_lines.info()["running"]["api"] == 2
+    two.go_on.set()
+    two.short_go_on.set()
+    for thread in threads:
+        thread.join(WAIT_S)
+    assert sorted(text for batch in two.batches + two.short for text in batch) == ["one", "other"]
+
+
+def test_organisations_take_turns_among_the_short(two_lines: BatchRunner, two: TwoLines) -> None:
+    two.go_on.clear()
+    two.short_go_on.clear()
+    threads = [aside(two_lines, [f"x{number}"], tenant="many") for number in range(200)]
+    while two_lines.info()["queued"]["api"] < 100:
+        time.sleep(0.001)
+    threads.append(aside(two_lines, ["one"], tenant="one"))
+    while len(two_lines._short_line.queue._queues["api"]) < 2:  # type: ignore[union-attr]
+        time.sleep(0.001)
+    before = len(two.batches) + len(two.short)
+    two.go_on.set()
+    two.short_go_on.set()
+    for thread in threads:
+        thread.join(WAIT_S)
+    later = [len(two.short[:place]) for place, batch in enumerate(two.short) if "one" in batch]
+    later += [len(two.batches[:place]) for place, batch in enumerate(two.batches) if "one" in batch]
+    assert later[0] <= before
+
+
+def test_a_stop_fails_what_is_short_too(two: TwoLines) -> None:
+    runner = BatchRunner("x", two, budget_tokens=40, max_queued=1000, precedence=Precedence())
+    runner.load()
+    two.go_on.clear()
+    two.short_go_on.clear()
+    failures: list[BaseException] = []
+
+    def call(text: str) -> None:
+        try:
+            ask(runner, [text])
+        except ModelUnavailable as error:
+            failures.append(error)
+
+    threads = [threading.Thread(target=call, args=[text], daemon=True) for text in "abcdef"]
+    for thread in threads:
+        thread.start()
+    while runner.info()["queued"]["api"] + sum(runner.info()["running"].values()) < 3:
+        time.sleep(0.001)
+    stopping = threading.Thread(target=runner.stop)
+    stopping.start()
+    while not runner._stopping:
+        time.sleep(0.001)
+    two.go_on.set()
+    two.short_go_on.set()
+    for thread in [*threads, stopping]:
+        thread.join(WAIT_S)
+    assert failures
+    assert not any(thread.is_alive() for thread in threads)
 
 
 @pytest.mark.parametrize("priority", ["live", "api", "batch"])

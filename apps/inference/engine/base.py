@@ -77,7 +77,9 @@ def stay() -> None:
 class BatchBackend(Protocol):
     """Serves one model that maps items to values (see `BatchItem`). `run` is called from one thread at a time.
 
-    One that has `batch_tokens` gets no more tokens at a time: others wait for all of them.
+    One that has `batch_tokens` gets no more tokens at a time: others wait for all of them. One that has `run_short`, with
+    the arguments of `run`, computes a small batch on one processor while another thread is in `run`; it is called from
+    one thread at a time, too.
     """
 
     labels: tuple[str, ...]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,6 +29,10 @@ _STAND_BACK_S = 0.5
 _LOOK_S = 0.004
 # A model that computes one batch for longer than this is stuck.
 _STUCK_S = 30.0
+# How long a stop waits for what is computed.
+_STOP_S = 5.0
+# A call of so many tokens is short: a customer's message, a question, a label. It computes for some 10 to 40 ms.
+SHORT_TOKENS = 128
 
 
 class _Call:
@@ -84,8 +88,46 @@ class _Item:
     prepared: Prepared
 
 
+class _Line:
+    """What waits for one thread: items by class and organisation, and batches that are made of the first of them."""
+
+    def __init__(self, max_queued: int) -> None:
+        self.queue: FairQueue[_Item] = FairQueue(max_queued)
+        self.ready: dict[Priority, deque[list[_Item]]] = {name: deque() for name in CLASSES}
+
+    def depth(self, name: Priority) -> int:
+        """Return how many items of a class wait."""
+        return self.queue.depth(name) + sum(map(len, self.ready[name]))
+
+    def urgent(self) -> int:
+        """Return the place in CLASSES of the most urgent item; len(CLASSES) when nothing waits."""
+        return next((place for place, name in enumerate(CLASSES) if self.depth(name)), len(CLASSES))
+
+    def drain(self) -> list[_Item]:
+        """Remove and return everything."""
+        items = [item for batches in self.ready.values() for batch in batches for item in batch]
+        for batches in self.ready.values():
+            batches.clear()
+        return items + self.queue.drain()
+
+
+@dataclass(slots=True, eq=False)
+class _Worker:
+    """A thread and what it computes now."""
+
+    compute: Callable[[Sequence[Prepared], GiveWay], list[Any]]
+    thread: threading.Thread | None = None
+    since: float = 0.0
+    priority: Priority | None = None
+
+
 class BatchRunner:
-    """Runs one batch backend on one thread. Live work overtakes the rest between two batches."""
+    """Runs one batch backend. Live work overtakes the rest between two batches.
+
+    A backend that has `run_short` computes on two threads: calls of up to SHORT_TOKENS tokens wait in a line of their
+    own, which one thread serves alone and the other one when nothing longer waits. So one line of text does not wait for
+    the long texts of others, whatever is in them. Each line takes up to `max_queued` items.
+    """
 
     def __init__(
         self, name: str, backend: BatchBackend, *, budget_tokens: int, max_queued: int, precedence: Precedence
@@ -94,21 +136,23 @@ class BatchRunner:
         self._budget = min(budget_tokens, getattr(backend, "batch_tokens", budget_tokens))
         self._precedence = precedence
         self._condition = threading.Condition()
-        self._queue: FairQueue[_Item] = FairQueue(max_queued)
-        self._ready: dict[Priority, deque[list[_Item]]] = {name: deque() for name in CLASSES}
-        self._in_ready = 0
+        self._line = _Line(max_queued)
+        self._worker = _Worker(backend.run)
+        short: Callable[[Sequence[Prepared], GiveWay], list[Any]] | None = getattr(backend, "run_short", None)
+        self._short_line = _Line(max_queued) if short else None
+        self._short_worker = _Worker(short) if short else None
         self._items = self._tokens = self._batches = self._expired = self._refused = self._failed = 0
         self._wait_s, self._batch = Histogram(WAIT_BUCKETS_S), Histogram(SIZE_BUCKETS)
         self._stopping = False
-        self._computing_since = self._stands_back_until = 0.0
-        self._computing_for: Priority | None = None
-        self._thread: threading.Thread | None = None
+        self._stands_back_until = 0.0
 
     def load(self) -> None:
-        """Load the backend and start the thread."""
+        """Load the backend and start its threads."""
         self.backend.load()
-        self._thread = threading.Thread(target=self._run, name=f"batch-{self.name}", daemon=True)
-        self._thread.start()
+        for worker, work in ((self._worker, self._run), (self._short_worker, self._run_short)):
+            if worker is not None:
+                worker.thread = threading.Thread(target=work, name=f"batch-{self.name}", daemon=True)
+                worker.thread.start()
 
     def run(self, items: Sequence[BatchItem], *, priority: Priority, tenant: str, deadline_s: float) -> BatchResult:
         """Return one value per item, in input order. Raises Overloaded, DeadlineExceeded, ModelUnavailable."""
@@ -123,46 +167,54 @@ class BatchRunner:
     def _run_call(self, items: Sequence[BatchItem], priority: Priority, tenant: str, deadline_s: float) -> BatchResult:
         prepared = self.backend.prepare(items)
         call = _Call(prepared, time.monotonic() + deadline_s)
-        queued = call.items()
+        queued, tokens = call.items(), sum(one.size for one in prepared)
+        short = priority != CLASSES[-1] and tokens <= SHORT_TOKENS
+        line = self._short_line if short and self._short_line is not None else self._line
         with self._condition:
-            if self._stopping or self._thread is None:
+            if self._stopping or self._worker.thread is None:
                 raise ModelUnavailable(f"{self.name} is not running")
             try:
-                self._queue.push(queued, priority=priority, tenant=tenant)
+                line.queue.push(queued, priority=priority, tenant=tenant)
             except EngineError:
                 self._refused += 1
                 raise
-            self._condition.notify()
+            self._condition.notify_all()
         if not call.done.wait(max(0.0, call.deadline - time.monotonic())):
             # What still waits is dropped when its turn comes; what is computed ends where the backend next looks.
             raise DeadlineExceeded("the items were not computed before the deadline")
         if call.error is not None:
             raise call.error
         truncated = tuple(row for row, one in enumerate(prepared) if one.truncated)
-        return BatchResult(call.values(), truncated, sum(one.size for one in prepared))
+        return BatchResult(call.values(), truncated, tokens)
 
     def health(self) -> bool:
-        """Return whether the thread is alive and not stuck in one batch."""
-        alive = self._thread is not None and self._thread.is_alive() and not self._stopping
-        since = self._computing_since
-        return alive and not (since and time.monotonic() - since > _STUCK_S)
+        """Return whether the threads are alive and none is stuck in one batch."""
+        now = time.monotonic()
+        return not self._stopping and all(
+            worker.thread is not None
+            and worker.thread.is_alive()
+            and not (worker.since and now - worker.since > _STUCK_S)
+            for worker in self._workers()
+        )
 
     def stop(self) -> None:
         """Refuse new items, fail those that wait, free the backend."""
         with self._condition:
             self._stopping = True
             self._condition.notify_all()
-        if self._thread is not None:
-            self._thread.join(5.0)
+        until = time.monotonic() + _STOP_S
+        for worker in self._workers():
+            if worker.thread is not None:
+                worker.thread.join(max(0.0, until - time.monotonic()))
         self.backend.stop()
 
     def info(self) -> dict[str, Any]:
         """Return counters and histograms as plain values."""
         with self._condition:
-            waiting = {name: self._queue.depth(name) + sum(map(len, self._ready[name])) for name in CLASSES}
+            computing = [worker.priority for worker in self._workers()]
             return {
-                "queued": waiting,
-                "running": {name: int(name == self._computing_for) for name in CLASSES},
+                "queued": {name: sum(line.depth(name) for line in self._lines()) for name in CLASSES},
+                "running": {name: computing.count(name) for name in CLASSES},
                 "items": self._items,
                 "tokens": self._tokens,
                 "batches": self._batches,
@@ -173,42 +225,71 @@ class BatchRunner:
                 "batch": self._batch.as_dict(),
             }
 
-    # -- the thread --------------------------------------------------------------------------------------------------
+    def _lines(self) -> list[_Line]:
+        return [line for line in (self._line, self._short_line) if line is not None]
+
+    def _workers(self) -> list[_Worker]:
+        return [worker for worker in (self._worker, self._short_worker) if worker is not None]
+
+    # -- the threads -------------------------------------------------------------------------------------------------
     def _run(self) -> None:
+        """Serve what is most urgent; of two lines as urgent the long one, which nobody else serves."""
+        worker = self._worker
         while True:
             with self._condition:
-                self._computing_since, self._computing_for = 0.0, None
-                while not len(self._queue) and not self._in_ready and not self._stopping:
-                    self._condition.wait()
+                self._rest(worker, self._lines())
                 self._stands_back_until = time.monotonic() + _STAND_BACK_S
                 self._stand_back()
                 if self._stopping:
                     self._fail_waiting()
                     return
-                name = self._most_urgent()
-                batch = self._take(name)
-                if batch:
-                    self._computing_since, self._computing_for = time.monotonic(), name
-            if batch:
-                self._compute(batch, self._check_of(batch, stands_back=name == CLASSES[-1]))
+                line = min(self._lines(), key=_Line.urgent)
+                if line.urgent() == len(CLASSES):
+                    # The other thread was faster.
+                    continue
+                name = CLASSES[line.urgent()]
+                budget = self._budget // _BACKGROUND_SHARE if name == CLASSES[-1] else self._budget
+                taken = [self._take(line, name, budget)] if line is self._line else self._take_all(line, name, budget)
+            for batch in taken:
+                self._serve(worker, batch, name)
+
+    def _run_short(self) -> None:
+        worker, line = self._short_worker, self._short_line
+        assert worker is not None  # noqa: S101  (load starts this thread with both)
+        assert line is not None  # noqa: S101
+        while True:
+            with self._condition:
+                self._rest(worker, [line])
+                if self._stopping:
+                    self._fail_waiting()
+                    return
+                name = CLASSES[line.urgent()]
+                taken = self._take_all(line, name, min(self._budget, 2 * SHORT_TOKENS))
+            for batch in taken:
+                self._serve(worker, batch, name)
+
+    def _rest(self, worker: _Worker, lines: Sequence[_Line]) -> None:
+        """Return when something waits in one of the lines, or the runner stops. Called under the lock."""
+        worker.since, worker.priority = 0.0, None
+        while not self._stopping and all(line.urgent() == len(CLASSES) for line in lines):
+            self._condition.wait()
+
+    def _serve(self, worker: _Worker, batch: list[_Item], name: Priority) -> None:
+        if batch:
+            with self._condition:
+                worker.since, worker.priority = time.monotonic(), name
+            self._compute(worker, batch, self._check_of(batch, stands_back=name == CLASSES[-1]))
 
     def _fail_waiting(self) -> None:
-        ready = [item for batches in self._ready.values() for batch in batches for item in batch]
-        for item in [*self._queue.drain(), *ready]:
+        for item in [item for line in self._lines() for item in line.drain()]:
             item.call.fail(ModelUnavailable(f"{self.name} is stopping"))
-        for batches in self._ready.values():
-            batches.clear()
-        self._in_ready = 0
-
-    def _most_urgent(self) -> Priority:
-        return next(name for name in CLASSES if self._ready[name] or self._queue.depth(name))
 
     def _stand_back(self) -> None:
         """Let those go first who wait for another model, while nobody waits for this one. Called under the lock."""
         while (
             not self._stopping
             and self._precedence.taken
-            and not any(self._ready[name] or self._queue.depth(name) for name in CLASSES[:-1])
+            and all(line.urgent() >= len(CLASSES) - 1 for line in self._lines())
             and time.monotonic() < self._stands_back_until
         ):
             # A look costs microseconds, and being told would need every model to know every other.
@@ -230,17 +311,17 @@ class BatchRunner:
 
         return check
 
-    def _take(self, name: Priority) -> list[_Item]:
+    def _take(self, line: _Line, name: Priority, budget: int) -> list[_Item]:
         """Take the next batch of a class that has one. Called under the lock."""
-        if not self._ready[name]:
-            window = self._window(name)
-            budget = self._budget // _BACKGROUND_SHARE if name == CLASSES[-1] else self._budget
-            self._ready[name].extend(_batches(window, budget))
-            self._in_ready += len(window)
-        if not self._ready[name]:
-            return []
-        batch = self._ready[name].popleft()
-        self._in_ready -= len(batch)
+        if not line.ready[name]:
+            line.ready[name].extend(_batches(self._window(line, name), budget))
+        return self._alive(line.ready[name].popleft()) if line.ready[name] else []
+
+    def _take_all(self, line: _Line, name: Priority, budget: int) -> list[list[_Item]]:
+        """Take one window of a line that several threads serve: nothing stays with a thread that is busy."""
+        return [self._alive(batch) for batch in _batches(self._window(line, name, budget), budget)]
+
+    def _alive(self, batch: list[_Item]) -> list[_Item]:
         now = time.monotonic()
         alive = [item for item in batch if not item.call.over(now)]
         self._expired += len(batch) - len(alive)
@@ -248,12 +329,12 @@ class BatchRunner:
             self._wait_s.observe(now - item.call.submitted)
         return alive
 
-    def _window(self, name: Priority) -> list[_Item]:
+    def _window(self, line: _Line, name: Priority, most_tokens: int = 0) -> list[_Item]:
         """Take what is sorted together: organisations by turns, up to some batches. Called under the lock."""
         window: list[_Item] = []
-        tokens = 0
-        while self._queue.depth(name) and len(window) < _SORT_WINDOW and tokens < _WINDOW_BATCHES * self._budget:
-            item = self._queue.pop_class(name)
+        tokens, most_tokens = 0, most_tokens or _WINDOW_BATCHES * self._budget
+        while line.queue.depth(name) and len(window) < _SORT_WINDOW and tokens < most_tokens:
+            item = line.queue.pop_class(name)
             if item.call.over(time.monotonic()):
                 self._expired += 1
                 continue
@@ -261,24 +342,24 @@ class BatchRunner:
             tokens += item.prepared.size
         return window
 
-    def _compute_again(self, batch: list[_Item], error: BatchLost) -> None:
+    def _compute_again(self, worker: _Worker, batch: list[_Item], error: BatchLost) -> None:
         """One of the items cost a process its life: each is tried alone, so that it takes no other one with it."""
         if len(batch) > 1:
             for item in batch:
                 if not item.call.over(time.monotonic()):
-                    self._computing_since = time.monotonic()
-                    self._compute([item], self._check_of([item], stands_back=False))
+                    worker.since = time.monotonic()
+                    self._compute(worker, [item], self._check_of([item], stands_back=False))
             return
         with self._condition:
             self._failed += 1
         late = DeadlineExceeded("the text took longer to compute than any may")
         batch[0].call.fail(late if error.late else error)
 
-    def _compute(self, batch: list[_Item], give_way: GiveWay) -> None:
+    def _compute(self, worker: _Worker, batch: list[_Item], give_way: GiveWay) -> None:
         try:
-            values = self.backend.run([item.prepared for item in batch], give_way)
+            values = worker.compute([item.prepared for item in batch], give_way)
         except BatchLost as error:
-            self._compute_again(batch, error)
+            self._compute_again(worker, batch, error)
             return
         except Exception as error:  # noqa: BLE001  (whatever it is, the callers must hear of it)
             failure = error if isinstance(error, EngineError) else ModelUnavailable(f"{self.name} failed: {error}")
@@ -292,8 +373,8 @@ class BatchRunner:
             self._items += len(batch)
             self._tokens += sum(item.prepared.size for item in batch)
             self._batch.observe(len(batch))
-        for item, value in zip(batch, values, strict=True):
-            item.call.put(item, value)
+            for item, value in zip(batch, values, strict=True):
+                item.call.put(item, value)
 
 
 def _batches(items: list[_Item], budget_tokens: int) -> list[list[_Item]]:

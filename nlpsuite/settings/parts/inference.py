@@ -34,3 +34,6 @@ INFERENCE_BATCHED_TOKENS = env.env_int("INFERENCE_BATCHED_TOKENS", 512)
 INFERENCE_EMBED_DTYPE = _choice("INFERENCE_EMBED_DTYPE", "auto", "float32", "bfloat16")
 # Calls from other processes that may wait for the inference worker, by class.
 INFERENCE_QUEUE_BOUNDS = {"live": 256, "api": 96, "batch": 32}
+# A thread for each call that is admitted: whose turn it is, is decided by the engine's queue between organisations, and not
+# by which call came to the broker first. A thread that waits costs some 50 KB.
+INFERENCE_WORKER_THREADS = sum(INFERENCE_QUEUE_BOUNDS.values()) + INFERENCE_MAX_GENERATIONS

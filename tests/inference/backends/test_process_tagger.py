@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -41,9 +43,9 @@ def endless(tagger: ProcessTagger, monkeypatch: pytest.MonkeyPatch) -> Prepared:
     """A text whose batch never ends: the reader is stopped before it is sent."""
     real = tagger._ready_reader
 
-    def ready() -> Any:
-        reader = real()
-        if running[0]:
+    def ready(which: int) -> Any:
+        reader = real(which)
+        if running[0] and which == process_tagger._LONG:
             os.kill(_reader_of(tagger), signal.SIGSTOP)
             running[0] = False
         return reader
@@ -53,15 +55,28 @@ def endless(tagger: ProcessTagger, monkeypatch: pytest.MonkeyPatch) -> Prepared:
     return Prepared(1, "x")
 
 
-def _reader_of(tagger: ProcessTagger, but: int = 0) -> int:
-    """Return the pid of the process that reads texts; waits for another one than `but`."""
+def _children(tagger: ProcessTagger) -> list[int]:
     assert tagger._process is not None
     pid = tagger._process.pid
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+# By the process of the model: its reader of short texts, which no test kills.
+_SHORT: dict[int, int] = {}
+
+
+def _reader_of(tagger: ProcessTagger, but: int = 0) -> int:
+    """Return the pid of the process that reads long texts; waits for another one than `but`."""
+    assert tagger._process is not None
     give_up = time.monotonic() + 30
     while time.monotonic() < give_up:
-        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-        if children and int(children[0]) != but:
-            return int(children[0])
+        children = _children(tagger)
+        if tagger._process.pid not in _SHORT and len(children) == 2:
+            # In the order in which they were forked.
+            _SHORT[tagger._process.pid] = children[1]
+        long = [pid for pid in children if pid not in (_SHORT.get(tagger._process.pid, pid), but)]
+        if long:
+            return long[0]
         time.sleep(0.01)
     raise AssertionError("there is no reader")
 
@@ -128,21 +143,24 @@ def test_one_item_that_kills_a_batch_takes_no_other_with_it(
     tagger: ProcessTagger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(process_tagger, "_BATCH_LIMIT_S", 1.0)
-    runner = BatchRunner("tagger", tagger, budget_tokens=4096, max_queued=100, precedence=Precedence())
-    real = tagger.prepare
     bad, stopped = "stop here", [0]
-    monkeypatch.setattr(tagger, "prepare", lambda items: [real([one])[0] for one in items])
 
     # The new reader is there a moment after the old one was killed.
     def send(batch: list[Prepared], give_way: Any = lambda: None) -> list[Any]:
         if any(one.payload == bad for one in batch):
             stopped.append(_reader_of(tagger, but=stopped[-1]))
             os.kill(stopped[-1], signal.SIGSTOP)
-        return ProcessTagger.run(tagger, batch, give_way)
+        return tagger.run(batch, give_way)
 
-    monkeypatch.setattr(tagger, "run", send)
-    monkeypatch.setattr(tagger, "load", lambda: None)
-    monkeypatch.setattr(tagger, "stop", lambda: None)
+    # Without `run_short`: all texts go to one reader.
+    backend = SimpleNamespace(
+        labels=(),
+        load=lambda: None,
+        stop=lambda: None,
+        run=send,
+        prepare=lambda items: [tagger.prepare([one])[0] for one in items],
+    )
+    runner = BatchRunner("tagger", backend, budget_tokens=4096, max_queued=100, precedence=Precedence())
     runner.load()
     with pytest.raises(DeadlineExceeded):
         runner.run([bad], priority="api", tenant="a", deadline_s=60)
@@ -150,3 +168,35 @@ def test_one_item_that_kills_a_batch_takes_no_other_with_it(
         runner.run(["Ada Lovelace", bad], priority="api", tenant="a", deadline_s=60)
     assert len(runner.run(["Ada Lovelace"], priority="api", tenant="b", deadline_s=60).values) == 1
     runner.stop()
+
+
+def test_a_short_text_is_read_while_a_long_one_holds_its_reader(tagger: ProcessTagger, endless: Prepared) -> None:
+    given_up = threading.Event()
+
+    def wait() -> None:
+        if given_up.is_set():
+            raise DeadlineExceeded
+
+    def hold() -> None:
+        with pytest.raises(DeadlineExceeded):
+            tagger.run([endless], wait)
+
+    thread = threading.Thread(target=hold)
+    thread.start()
+    try:
+        [spans] = tagger.run_short(tagger.prepare(["Ada Lovelace was born in London."]))
+        assert [span.text for span in spans] == ["Ada Lovelace", "London"]
+    finally:
+        given_up.set()
+        thread.join()
+    assert works(tagger)
+
+
+def test_a_reader_of_short_texts_that_dies_is_replaced(tagger: ProcessTagger) -> None:
+    _reader_of(tagger)
+    assert tagger._process is not None
+    os.kill(_SHORT.pop(tagger._process.pid), signal.SIGKILL)
+    with pytest.raises(BatchLost):
+        tagger.run_short([Prepared(1, "x")])
+    [spans] = tagger.run_short(tagger.prepare(["Ada Lovelace was born in London."]))
+    assert [span.text for span in spans] == ["Ada Lovelace", "London"]

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -33,6 +33,10 @@ _ROWS, _ROW_TOKENS = 32, 2048
 _PART_TOKENS = 1024
 _SPACE = "▁"
 _LETTER = re.compile(r"[^\W\d_]")
+
+
+# From a pair of languages and rows, by the text and the place in it that each is of, to their translations.
+_Translate = Callable[[tuple[str, str], dict[tuple[int, int], list[int]]], dict[tuple[int, int], str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,12 +88,28 @@ class BergamotTranslator:
 
     def run(self, batch: Sequence[Prepared], give_way: GiveWay = stay, /) -> list[Any]:
         """Return one translation per item."""
+        return self._run(batch, lambda pair, rows: self._translate(pair, rows, give_way))
+
+    def run_short(self, batch: Sequence[Prepared], give_way: GiveWay = stay, /) -> list[Any]:
+        """Return what `run` returns, computed on one thread beside it."""
+        threads = self._threads
+        if threads is None:
+            raise ModelUnavailable(f"{self._spec.name} is not loaded")
+
+        def translate(pair: tuple[str, str], rows: dict[tuple[int, int], list[int]]) -> dict[tuple[int, int], str]:
+            model, vocabulary = self._models[pair], self._vocabularies[pair]
+            translated = threads.alone(lambda ids: model.translate(ids, give_way), list(rows.values()))
+            return {place: vocabulary.decode(ids).strip() for place, ids in zip(rows, translated, strict=True)}
+
+        return self._run(batch, translate)
+
+    def _run(self, batch: Sequence[Prepared], translate: _Translate) -> list[Any]:
         texts: list[_Text] = [one.payload for one in batch]
         found: dict[tuple[int, int], str] = {}
         for pair in dict.fromkeys(text.pair for text in texts):
             places = [(i, j) for i, text in enumerate(texts) if text.pair == pair for j in range(len(text.rows))]
             rows = {place: texts[place[0]].rows[place[1]] for place in places}
-            found |= self._translate(pair, rows, give_way)
+            found |= translate(pair, rows) if rows else {}
         return [
             "".join(part if isinstance(part, str) else found[index, part] for part in text.parts)
             for index, text in enumerate(texts)

@@ -31,10 +31,14 @@ _PRECISIONS = {"float32": "f32", "bfloat16": "bf16"}
 
 
 class EncoderGraph:
-    """Maps features, int64 (n, length) each, to float32. Threads may share it; each computes on one processor."""
+    """Maps features, int64 (n, length) each, to float32. Threads may share it; each computes on one processor.
 
-    def __init__(self, compiled: Any, names: Sequence[str]) -> None:
+    `short` is the same for a thread that must not wait for the others: OpenVINO has no more streams than processors.
+    """
+
+    def __init__(self, compiled: Any, names: Sequence[str], short: EncoderGraph | None = None) -> None:
         self._compiled, self._names = compiled, tuple(names)
+        self.short = short or self
         self._local = threading.local()
 
     def __call__(self, features: Features) -> FloatArray:
@@ -98,15 +102,18 @@ def _convert(
 
 
 def _compile(openvino: Any, model: Any, names: Sequence[str], threads: int, dtype: str) -> EncoderGraph:
-    settings = {
-        "INFERENCE_PRECISION_HINT": _PRECISIONS[dtype],
-        # A stream is one thread: several inside a small product wait for each other.
-        "NUM_STREAMS": threads,
-        "INFERENCE_NUM_THREADS": threads,
-        # Pinned threads would fight with the other processes for the same cores.
-        "ENABLE_CPU_PINNING": False,
-    }
-    return EncoderGraph(openvino.Core().compile_model(model, "CPU", settings), names)
+    def compiled(count: int) -> Any:
+        settings = {
+            "INFERENCE_PRECISION_HINT": _PRECISIONS[dtype],
+            # A stream is one thread: several inside a small product wait for each other.
+            "NUM_STREAMS": count,
+            "INFERENCE_NUM_THREADS": count,
+            # Pinned threads would fight with the other processes for the same cores.
+            "ENABLE_CPU_PINNING": False,
+        }
+        return openvino.Core().compile_model(model, "CPU", settings)
+
+    return EncoderGraph(compiled(threads), names, EncoderGraph(compiled(1), names))
 
 
 def _error(torch: Any, compute: Callable[[dict[str, Any]], Any], graph: EncoderGraph, example: Features) -> float:

@@ -1,8 +1,9 @@
 """A tagger in a process that can be killed: nothing else ends what spaCy or a pattern of Presidio computes.
 
-Two processes: one holds the loaded model, the other is forked from it and reads texts. The reader is killed when a batch
-takes longer than any can, or when nobody waits for it any more; a new one is there some 20 ms later, with the same
-model. Texts come in parts of bounded size (windows.py), so this is what is left for texts that nobody has thought of.
+Three processes: one holds the loaded model, two are forked from it and read texts, of which one is kept for short ones.
+A reader is killed when a batch takes longer than any can, or when nobody waits for it any more; a new one is there some
+20 ms later, with the same model. Texts come in parts of bounded size (windows.py), so this is what is left for texts that
+nobody has thought of.
 """
 
 from __future__ import annotations
@@ -34,6 +35,8 @@ _ROOT = Path(__file__).resolve().parents[4]
 _LOAD_TIMEOUT_S = 120.0
 # A batch takes a tenth of a second, and one on a machine that is busy with ten other things a second or two.
 _BATCH_LIMIT_S = 10.0
+# Its readers, by the byte that asks for another one of the kind.
+_LONG, _SHORT = 0, 1
 # How often somebody looks whether the batch is still wanted; an answer is taken at once.
 _LOOK_S = 0.05
 _PAUSE_S = 0.5
@@ -54,7 +57,7 @@ class ProcessTagger:
         self._lock = threading.Lock()
         self._process: subprocess.Popen[bytes] | None = None
         self._control: socket.socket | None = None
-        self._reader: Connection | None = None
+        self._readers: dict[int, Connection] = {}
         self._stopping = threading.Event()
         self.kills = 0
 
@@ -72,24 +75,14 @@ class ProcessTagger:
 
         Errors: what `give_way` raises; BatchLost when the reader died or took longer than 10 s. It is replaced then.
         """
-        reader = self._ready_reader()
-        try:
-            reader.send_bytes(json.dumps([one.payload for one in batch]).encode())
-            self._wait(reader, give_way)
-            answer = json.loads(reader.recv_bytes())
-        except (EOFError, OSError) as error:
-            self._replace()
-            raise BatchLost(f"{self._spec.name}: the process that read the texts ended") from error
-        except EngineError:
-            self._replace()
-            raise
-        if "error" in answer:
-            raise ModelUnavailable(f"{self._spec.name} failed: {answer['error']}")
-        texts = (one.payload if isinstance(one.payload, str) else one.payload[0] for one in batch)
-        return [tuple(_span(text, row) for row in rows) for text, rows in zip(texts, answer["rows"], strict=True)]
+        return self._run(_LONG, batch, give_way)
+
+    def run_short(self, batch: Sequence[Prepared], give_way: GiveWay = stay, /) -> list[Any]:
+        """Return what `run` returns, by the other reader."""
+        return self._run(_SHORT, batch, give_way)
 
     def stop(self) -> None:
-        """End both processes; a batch that is computed ends with BatchLost."""
+        """End the processes; a batch that is computed ends with BatchLost."""
         self._stopping.set()
         with self._lock:
             process, self._process = self._process, None
@@ -102,6 +95,23 @@ class ProcessTagger:
                 process.wait()
 
     # -- inside ------------------------------------------------------------------------------------------------------
+    def _run(self, which: int, batch: Sequence[Prepared], give_way: GiveWay) -> list[Any]:
+        reader = self._ready_reader(which)
+        try:
+            reader.send_bytes(json.dumps([one.payload for one in batch]).encode())
+            self._wait(reader, give_way)
+            answer = json.loads(reader.recv_bytes())
+        except (EOFError, OSError) as error:
+            self._replace(which)
+            raise BatchLost(f"{self._spec.name}: the process that read the texts ended") from error
+        except EngineError:
+            self._replace(which)
+            raise
+        if "error" in answer:
+            raise ModelUnavailable(f"{self._spec.name} failed: {answer['error']}")
+        texts = (one.payload if isinstance(one.payload, str) else one.payload[0] for one in batch)
+        return [tuple(_span(text, row) for row in rows) for text, rows in zip(texts, answer["rows"], strict=True)]
+
     def _wait(self, reader: Connection, give_way: GiveWay) -> None:
         """Return when there is an answer. Raises what `give_way` raises, BatchLost after the limit."""
         until = time.monotonic() + _BATCH_LIMIT_S
@@ -110,46 +120,46 @@ class ProcessTagger:
             if time.monotonic() > until:
                 raise BatchLost(f"{self._spec.name} computed for longer than {_BATCH_LIMIT_S:.0f} s", late=True)
 
-    def _ready_reader(self) -> Connection:
+    def _ready_reader(self, which: int) -> Connection:
         with self._lock:
-            if self._reader is None or self._stopping.is_set():
+            if which not in self._readers or self._stopping.is_set():
                 raise ModelUnavailable(f"{self._spec.name} is not running")
-            return self._reader
+            return self._readers[which]
 
-    def _replace(self) -> None:
-        """Kill the reader and have another one forked; where the process of the model is gone, start that again."""
+    def _replace(self, which: int) -> None:
+        """Kill a reader and have another one forked; where the process of the model is gone, start that again."""
         with self._lock:
             self.kills += 1
             if self._stopping.is_set():
                 return
             logger.warning("%s: the process that reads texts is replaced", self._spec.name)
-            if self._fork():
+            if self._fork(which):
                 return
             self._close()
         threading.Thread(target=self._restart, name=f"restart-{self._spec.name}", daemon=True).start()
 
-    def _fork(self) -> bool:
-        """Ask for a new reader. Called under the lock; False when nobody is there to ask."""
+    def _fork(self, which: int) -> bool:
+        """Ask for a new reader of a kind. Called under the lock; False when nobody is there to ask."""
         if self._control is None:
             return False
         ours, theirs = socket.socketpair()
         with theirs:
             try:
-                socket.send_fds(self._control, [b"r"], [theirs.fileno()])
+                socket.send_fds(self._control, [bytes([which])], [theirs.fileno()])
             except OSError:
                 ours.close()
                 return False
-        if self._reader is not None:
-            self._reader.close()
-        self._reader = Connection(ours.detach())
+        if which in self._readers:
+            self._readers[which].close()
+        self._readers[which] = Connection(ours.detach())
         return True
 
     def _close(self) -> None:
-        if self._reader is not None:
-            self._reader.close()
+        for reader in self._readers.values():
+            reader.close()
         if self._control is not None:
             self._control.close()
-        self._reader = self._control = None
+        self._readers, self._control = {}, None
 
     def _restart(self) -> None:
         pause_s = _PAUSE_S
@@ -188,7 +198,7 @@ class ProcessTagger:
             raise
         with self._lock:
             old, self._process, self._control = self._process, process, ours
-            if not self._fork():
+            if not all(self._fork(which) for which in (_LONG, _SHORT)):
                 raise ModelUnavailable(f"{self._spec.name}: the process of the model ended")
         if old is not None:
             with suppress(ProcessLookupError):

@@ -17,6 +17,8 @@ from apps.inference.engine.windows import head_of, is_longer
 
 # Texts of several lengths, on which the compiled graph is compared with torch; the first two make padding.
 _PROBES = (("warm up", "warm up " * 5), ("a longer text, " * 9,), ("one", "", "three", "warm up " * 60))
+# From features to a row for each text.
+RowsOf = Callable[[Features], FloatArray]
 
 
 class SentenceEmbedder:
@@ -30,7 +32,7 @@ class SentenceEmbedder:
         self._model: Any = None
         self._tokenizer: Any = None
         self._threads: TorchThreads | None = None
-        self._rows_of: Callable[[Features], FloatArray] | None = None
+        self._rows_of: RowsOf | None = None
         self._pad_id = self._limit = 0
         self._type_ids = False
 
@@ -74,9 +76,17 @@ class SentenceEmbedder:
     def run(self, batch: Sequence[Prepared], give_way: GiveWay = stay, /) -> list[Any]:
         """Return one float32 (dim,) row per text."""
         assert self._threads is not None  # noqa: S101  (set by load)
-        return self._threads.split(self._vectors, batch, lambda one: one.size, give_way)
+        rows_of = self._rows_of
+        return self._threads.split(lambda part: self._vectors(part, rows_of), batch, lambda one: one.size, give_way)
 
-    def _ready(self) -> Callable[[Features], FloatArray]:
+    def run_short(self, batch: Sequence[Prepared], give_way: GiveWay = stay, /) -> list[Any]:
+        """Return what `run` returns, computed on one thread beside it."""
+        assert self._threads is not None  # noqa: S101  (set by load)
+        give_way()
+        rows_of = getattr(self._rows_of, "short", self._rows_of)
+        return self._threads.alone(lambda part: self._vectors(part, rows_of), batch)
+
+    def _ready(self) -> RowsOf:
         """Return what computes rows: the compiled graph, which lets torch's weights go, or torch."""
         dtype = self._pick_dtype()
         graphs = graphs_compile(
@@ -105,12 +115,12 @@ class SentenceEmbedder:
             ).numpy()
         return rows
 
-    def _vectors(self, batch: Sequence[Prepared]) -> list[Any]:
-        return list(self._rows(batch))
+    def _vectors(self, batch: Sequence[Prepared], rows_of: RowsOf | None) -> list[Any]:
+        return list(self._rows(batch, rows_of))
 
-    def _rows(self, batch: Sequence[Prepared]) -> FloatArray:
-        assert self._rows_of is not None  # noqa: S101  (set by load)
-        return self._rows_of(self._inputs(batch))
+    def _rows(self, batch: Sequence[Prepared], rows_of: RowsOf | None) -> FloatArray:
+        assert rows_of is not None  # noqa: S101  (set by load)
+        return rows_of(self._inputs(batch))
 
     def _inputs(self, batch: Sequence[Prepared]) -> Features:
         """Return what the encoder reads: int64 (n, longest) each."""

@@ -8,15 +8,14 @@ less of tone (macro-F1 of sentiment on the development split, logistic regressio
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from apps.inference.engine.backends.encoder_graph import Features
-from apps.inference.engine.backends.sentence_embed import SentenceEmbedder
+from apps.inference.engine.backends.sentence_embed import RowsOf, SentenceEmbedder
 from apps.inference.engine.base import Prepared
 from apps.inference.engine.errors import ChecksumMismatch, ModelUnavailable
-from apps.inference.engine.types import EngineConfig, FloatArray, ModelSpec
+from apps.inference.engine.types import EngineConfig, ModelSpec
 
 HEADS = Path(__file__).resolve().parents[1] / "heads"
 
@@ -36,10 +35,10 @@ class SentenceHead(SentenceEmbedder):
             raise ModelUnavailable(f"{self._spec.name}: the catalogue's labels are not those of the head")
         super().load()
 
-    def _vectors(self, batch: Sequence[Prepared]) -> list[Any]:
+    def _vectors(self, batch: Sequence[Prepared], rows_of: RowsOf | None) -> list[Any]:
         torch = self._torch
         with torch.inference_mode():
-            return list(head_logits(torch, self._head, torch.from_numpy(self._rows(batch))).numpy())
+            return list(head_logits(torch, self._head, torch.from_numpy(self._rows(batch, rows_of))).numpy())
 
     def _forward(self, features: dict[str, Any]) -> Any:
         """Return the normalised mean of each layer, side by side: float32 (n, layers * dim)."""
@@ -57,10 +56,10 @@ class SentenceFeatures(SentenceHead):
         """Load the encoder alone."""
         SentenceEmbedder.load(self)
 
-    def _vectors(self, batch: Sequence[Prepared]) -> list[Any]:
-        return list(self._rows(batch))
+    def _vectors(self, batch: Sequence[Prepared], rows_of: RowsOf | None) -> list[Any]:
+        return list(self._rows(batch, rows_of))
 
-    def _ready(self) -> Callable[[Features], FloatArray]:
+    def _ready(self) -> RowsOf:
         # A head that is trained again is the same to the last bit only where torch computes what it is trained on.
         return self._rows_of_torch
 

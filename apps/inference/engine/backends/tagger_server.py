@@ -1,8 +1,8 @@
-"""The process of a tagger: loads the model once, and forks the process that reads texts from it, again after each kill.
+"""The process of a tagger: loads the model once, and forks the processes that read texts from it, again after each kill.
 
 Started by process_tagger.py with the number of a socket and the settings as JSON. Over the socket it says {"ev": "ready",
-"labels"} or {"ev": "failed", "message"}; each message that comes with a descriptor ends the reader and forks another one,
-which answers on that descriptor. It ends when the socket closes, and the reader with it.
+"labels"} or {"ev": "failed", "message"}; each message, a byte that names a reader, comes with a descriptor: that reader
+ends, and another one is forked, which answers on the descriptor. When the socket closes it ends, and the readers with it.
 """
 
 from __future__ import annotations
@@ -37,20 +37,22 @@ def main(arguments: list[str]) -> int:
         _say(control, {"ev": "failed", "message": str(error)[:1000]})
         return 1
     _say(control, {"ev": "ready", "labels": list(backend.labels)})
-    # What is shared with the reader stays shared: the collector would write into all of it.
+    # What is shared with the readers stays shared: the collector would write into all of it.
     gc.collect()
     gc.freeze()
-    reader = 0
+    readers: dict[bytes, int] = {}
     while True:
         try:
             message, descriptors, _, _ = socket.recv_fds(control, 1, 1)
         except OSError:
             return 0
-        _end(reader)
         if not message or not descriptors:
+            for pid in readers.values():
+                _end(pid)
             return 0
-        reader = os.fork()
-        if not reader:
+        _end(readers.get(message, 0))
+        readers[message] = os.fork()
+        if not readers[message]:
             control.close()
             _read(backend, descriptors[0])
             os._exit(0)

@@ -22,14 +22,13 @@ R = TypeVar("R")
 
 
 class TorchThreads:
-    """`count` threads whose torch computes on one thread."""
+    """`count` threads whose torch computes on one thread, and one more of that kind for what is short."""
 
     def __init__(self, torch: Any, count: int, name: str) -> None:
         self.count = count
         self._pool = ThreadPoolExecutor(count, thread_name_prefix=name) if count > 1 else None
-        if self._pool is None:
-            return
-        ready = Barrier(count)
+        self._short = ThreadPoolExecutor(1, thread_name_prefix=f"{name}-short")
+        ready = Barrier(count + 1 if self._pool else 1)
 
         def one_each() -> None:
             torch.set_num_threads(1)
@@ -37,7 +36,8 @@ class TorchThreads:
             torch.ones(2).add_(1)
             ready.wait(30)
 
-        for future in [self._pool.submit(one_each) for _ in range(count)]:
+        pools = [*[self._pool] * count, self._short] if self._pool else [self._short]
+        for future in [pool.submit(one_each) for pool in pools]:
             future.result()
         # What a thread sets is also what threads to come begin with.
         torch.set_num_threads(count)
@@ -72,10 +72,15 @@ class TorchThreads:
                 found[index] = result
         return found
 
+    def alone(self, function: Callable[[P], R], rows: P) -> R:
+        """Return `function`'s result, computed on one thread beside what the others compute."""
+        return self._short.submit(function, rows).result()
+
     def stop(self) -> None:
         """End the threads, after what they compute."""
-        if self._pool is not None:
-            self._pool.shutdown(wait=True)
+        for pool in (self._pool, self._short):
+            if pool is not None:
+                pool.shutdown(wait=True)
 
 
 def _parts(widths: Sequence[int], count: int) -> list[list[int]]:

@@ -165,14 +165,15 @@ class _Encoder:
             error = max(float(np.abs(a - b).max(initial=0.0)) for a, b in zip(fast, exact, strict=True))
             self._tolerance = _SAFETY * error
 
-    def _logits(self, rows: Sequence[_Row], give_way: GiveWay) -> list[FloatArray]:
+    def _logits(self, rows: Sequence[_Row], give_way: GiveWay, *, short: bool = False) -> list[FloatArray]:
         """Return the logits of each row, those with a close decision computed in float32."""
-        logits = self._compute(self._fast, rows, give_way)
+        logits = self._compute(self._fast, rows, give_way, short=short)
         if self._exact is None:
             return logits
         close = [index for index, one in enumerate(logits) if self._margin(one) <= self._tolerance]
         if close:
-            for index, one in zip(close, self._compute(self._exact, [rows[i] for i in close], give_way), strict=True):
+            again = self._compute(self._exact, [rows[i] for i in close], give_way, short=short)
+            for index, one in zip(close, again, strict=True):
                 logits[index] = one
         return logits
 
@@ -209,7 +210,14 @@ class _Encoder:
 
         return logits
 
-    def _compute(self, way: _Way, rows: Sequence[_Row], give_way: GiveWay = stay) -> list[FloatArray]:
+    def _compute(
+        self, way: _Way, rows: Sequence[_Row], give_way: GiveWay = stay, *, short: bool = False
+    ) -> list[FloatArray]:
+        if short:
+            give_way()
+            alone = getattr(way, "short", way)
+            found: list[FloatArray] = self._threads.alone(lambda part: self._forward(alone, part), rows)
+            return found
         if len(rows) == 1 and len(rows[0].ids) > _LONG:
             return self._forward(way, rows)
         return self._threads.split(lambda part: self._forward(way, part), rows, lambda row: len(row.ids), give_way)
@@ -252,13 +260,24 @@ class TransformersClassifier(_Encoder):
         """Return one row of logits per item."""
         return self._logits([one.payload for one in batch], give_way)
 
+    def run_short(self, batch: Sequence[Prepared], give_way: GiveWay = stay, /) -> list[Any]:
+        """Return what `run` returns, computed on one thread beside it."""
+        return self._logits([one.payload for one in batch], give_way, short=True)
+
 
 class TransformersReranker(TransformersClassifier):
     """Maps (query, text) to a float logit; a head of two classes gives the second's logit less the first's."""
 
     def run(self, batch: Sequence[Prepared], give_way: GiveWay = stay, /) -> list[Any]:
         """Return one float per pair."""
-        rows = self._compute(self._fast, [one.payload for one in batch], give_way)
+        return self._scores(batch, give_way)
+
+    def run_short(self, batch: Sequence[Prepared], give_way: GiveWay = stay, /) -> list[Any]:
+        """Return what `run` returns, computed on one thread beside it."""
+        return self._scores(batch, give_way, short=True)
+
+    def _scores(self, batch: Sequence[Prepared], give_way: GiveWay, *, short: bool = False) -> list[Any]:
+        rows = self._compute(self._fast, [one.payload for one in batch], give_way, short=short)
         return [float(row[-1] - row[0]) if len(row) == 2 else float(row[0]) for row in rows]
 
     def _rechecks(self) -> bool:
@@ -296,11 +315,18 @@ class TransformersTagger(_Encoder):
 
     def run(self, batch: Sequence[Prepared], give_way: GiveWay = stay, /) -> list[Any]:
         """Return a tuple of Span per text."""
+        return self._read(batch, give_way)
+
+    def run_short(self, batch: Sequence[Prepared], give_way: GiveWay = stay, /) -> list[Any]:
+        """Return what `run` returns, computed on one thread beside it."""
+        return self._read(batch, give_way, short=True)
+
+    def _read(self, batch: Sequence[Prepared], give_way: GiveWay, *, short: bool = False) -> list[Any]:
         owners = [(one.payload, index) for one in batch for index in range(len(one.payload.rows))]
         owners.sort(key=lambda owner: len(owner[0].rows[owner[1]].ids))
         logits: dict[tuple[int, int], FloatArray] = {}
         for part in self._parts(owners):
-            found = self._logits([windows.rows[index] for windows, index in part], give_way)
+            found = self._logits([windows.rows[index] for windows, index in part], give_way, short=short)
             logits |= {(id(windows), index): one for (windows, index), one in zip(part, found, strict=True)}
         return [
             self._spans(one.payload, [logits[id(one.payload), index] for index in range(len(one.payload.rows))])
