@@ -65,6 +65,18 @@ def test_a_conversation_goes_with_all_that_is_its_own(world: World, other: World
         assert Contact.objects.filter(id=found.contact_id).exists()
 
 
+def test_no_text_of_a_conversation_stays_in_the_log_of_events(world: World) -> None:
+    def texts() -> list[str]:
+        return [row["data"] for row in rows_of(world.tenant_id)["events_event"] if world.canary in row["data"]]
+
+    with tenant_scope(world.tenant_id):
+        talk = Conversation.objects.get(id=world.ids["conversation_id"])
+    before = texts()
+    conversation_delete(tenant_id=world.tenant_id, conversation_id=talk.id, actor="test")
+    assert len(before) == 1
+    assert texts() == []
+
+
 def test_a_person_goes_with_all_conversations(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(deletion, "AT_ONCE", 2)
     contact_id = world.ids["contact_id"]

@@ -1,6 +1,7 @@
 """Deleting conversations and contacts, with all that is theirs: messages, files, drafts, answers of the bot, vectors, terms.
 
-Rows that point at a conversation go with it by the database's own keys. Events keep ids and times until their age ends them.
+Rows that point at a conversation go with it by the database's own keys. Events keep ids and times until their age ends them;
+texts in them are taken out.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from apps.conversations.attachments import files_remove
 from apps.conversations.models import Attachment, Contact, Conversation
 from apps.core.errors import NotFound
 from apps.core.tenancy import tenant_scope
-from apps.events.services import audit_record, event_record
+from apps.events.services import audit_record, event_record, events_blank
 
 # Conversations of a contact in one transaction.
 AT_ONCE = 20
@@ -54,10 +55,15 @@ def contact_delete(*, tenant_id: uuid.UUID, contact_id: uuid.UUID, actor: str) -
 def _delete(ids: Collection[uuid.UUID]) -> int:
     """Delete conversations of the open scope; returns how many there were."""
     rows = Conversation.objects.select_for_update(of=("self",)).filter(id__in=ids).order_by("id")
-    found = list(rows.values_list("id", flat=True))
+    known = list(rows.values_list("id", "created_at"))
+    found = [conversation_id for conversation_id, _ in known]
+    if not known:
+        return 0
     names = list(Attachment.objects.filter(message__conversation_id__in=found).values_list("storage_name", flat=True))
     # By the database's keys: nothing of it is read first.
     Conversation.objects.filter(id__in=found)._raw_delete("default")
+    # Subjects and labels stand in these; what other events hold are ids, numbers and states.
+    events_blank(type="conversation.updated", subject_ids=found, since=min(began for _, began in known))
     for conversation_id in found:
         event_record(type="conversation.deleted", subject_type="conversation", subject_id=conversation_id)
     transaction.on_commit(lambda: files_remove(names))

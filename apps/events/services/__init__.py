@@ -3,7 +3,7 @@
 from apps.events.services.deliveries import deliveries_drop, deliveries_list, deliveries_retry
 from apps.events.services.dispatch import dispatch_due
 from apps.events.services.hints import conversation_group, hint_send, hint_send_async, queue_group
-from apps.events.services.record import NOTIFY_CHANNEL, audit_record, event_record, events_forget
+from apps.events.services.record import NOTIFY_CHANNEL, audit_record, event_record, events_blank, events_forget
 from apps.events.services.registry import event_declare, handler_names, handlers_of, on
 
 __all__ = [
@@ -16,6 +16,7 @@ __all__ = [
     "dispatch_due",
     "event_declare",
     "event_record",
+    "events_blank",
     "events_forget",
     "handler_names",
     "handlers_of",

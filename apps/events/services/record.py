@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Collection
+from datetime import datetime
 from typing import Any
 
 from django.db import connection, transaction
@@ -59,6 +61,15 @@ def events_forget(*, most: int) -> int:
     Delivery.objects.filter(tenant_id=tenant_id, event_id__in=some).delete()
     Event.objects.filter(id__in=some)._raw_delete("default")
     return len(some)
+
+
+def events_blank(*, type: str, subject_ids: Collection[uuid.UUID], since: datetime) -> int:
+    """Empty the data of events of a type about subjects that are being erased, in the open scope; returns how many.
+
+    `since` is when the first of the subjects began: the index of types and times is read from there on.
+    """
+    rows = Event.objects.filter(type=type, created_at__gte=since, subject_id__in=list(subject_ids))
+    return rows.update(data={})
 
 
 def _tenant() -> uuid.UUID:
