@@ -18,11 +18,11 @@ from django.urls import path
 
 from apps.core.boot import boot_check
 from apps.inbox.consumers import StaffConsumer
-from apps.integrations.gate import CallGate
-from apps.integrations.libretranslate.errors import refusal_body as libretranslate_refusal
-from apps.integrations.openai.errors import refusal_body as openai_refusal
-from apps.integrations.tei.errors import refusal_body as tei_refusal
 from apps.knowledge.uploads import BodyLimit
+from apps.model_api.gate import CallGate
+from apps.model_api.libretranslate.errors import refusal_body as libretranslate_refusal
+from apps.model_api.openai.errors import refusal_body as openai_refusal
+from apps.model_api.tei.errors import refusal_body as tei_refusal
 from apps.widget.consumers import VisitorConsumer
 from nlpsuite.door import CredentialsFirst
 from nlpsuite.edge import TrueClient

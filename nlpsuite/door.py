@@ -26,7 +26,7 @@ from psycopg_pool import PoolTimeout
 from apps.accounts.access import access_credential, credential_digest
 from apps.core.peers import client_network
 from apps.core.refusals import Refusal, RefusalShape, refusal_send, shape_at
-from apps.integrations.libretranslate.fields import key_of_part, key_within
+from apps.model_api.libretranslate.fields import key_of_part, key_within
 
 log = structlog.get_logger(__name__)
 Scope = dict[str, Any]

@@ -20,6 +20,6 @@ urlpatterns = [
     path("inbox/", include("apps.inbox.urls")),
     path("studio/", include("apps.analysis.urls")),
     path("operations/", include("apps.inference.urls")),
-    path("", include("apps.integrations.urls")),
+    path("", include("apps.model_api.urls")),
     path("", include("apps.widget.urls")),
 ]

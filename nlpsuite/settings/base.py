@@ -10,11 +10,11 @@ from nlpsuite.settings.parts.batches import *
 from nlpsuite.settings.parts.database import *
 from nlpsuite.settings.parts.edge import *
 from nlpsuite.settings.parts.inference import *
-from nlpsuite.settings.parts.integrations import *
 from nlpsuite.settings.parts.invitations import *
 from nlpsuite.settings.parts.knowledge import *
 from nlpsuite.settings.parts.logs import *
 from nlpsuite.settings.parts.metrics import *
+from nlpsuite.settings.parts.model_api import *
 from nlpsuite.settings.parts.redis import *
 from nlpsuite.settings.parts.retention import *
 from nlpsuite.settings.parts.security import *
@@ -55,7 +55,7 @@ INSTALLED_APPS = [
     "apps.assistant",
     "apps.widget",
     "apps.inbox",
-    "apps.integrations",
+    "apps.model_api",
 ]
 MIDDLEWARE = [
     "nlpsuite.metrics.web.RequestMetricsMiddleware",

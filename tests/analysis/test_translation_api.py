@@ -275,7 +275,7 @@ def test_a_document_stops_where_the_days_tokens_end_and_says_so(
 def test_libretranslates_file_route_gives_an_address(
     api: ApiClient, tenant: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("apps.integrations.libretranslate.views.time.sleep", lambda _: run_jobs(tenant))
+    monkeypatch.setattr("apps.model_api.libretranslate.views.time.sleep", lambda _: run_jobs(tenant))
     client = Client(headers={"Host": "127.0.0.1"})
     form = {"source": "en", "target": "pt", "api_key": api.secret}
     made = client.post("/libretranslate/translate_file", {**form, "file": io.BytesIO(TEXT)})

@@ -191,7 +191,7 @@ def test_every_pinned_dependency_says_why() -> None:
 
 
 def _layer_table() -> list[str]:
-    return re.findall(r"^\| \d [a-z]+ \| `([a-z]+)` \|", _section(ARCHITECTURE, "Layers"), re.MULTILINE)
+    return re.findall(r"^\| \d [a-z]+ \| `([a-z_]+)` \|", _section(ARCHITECTURE, "Layers"), re.MULTILINE)
 
 
 def test_every_app_is_in_the_table_of_layers() -> None:

@@ -7,8 +7,8 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from apps.integrations.openai.schemas import ChatIn, CompletionIn, EmbeddingIn
-from apps.integrations.tei.schemas import EmbedIn, PredictIn, RerankIn, SimilarityIn, TagIn
+from apps.model_api.openai.schemas import ChatIn, CompletionIn, EmbeddingIn
+from apps.model_api.tei.schemas import EmbedIn, PredictIn, RerankIn, SimilarityIn, TagIn
 from tests.matrix.operations import SCHEMA
 
 _TEXT = {"type": "string"}

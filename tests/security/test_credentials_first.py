@@ -15,10 +15,10 @@ import pytest
 from django.test import Client
 
 from apps.accounts.services import api_key_create, api_key_revoke, member_create
-from apps.integrations.gate import CallGate
-from apps.integrations.libretranslate.errors import refusal_body as libretranslate_refusal
-from apps.integrations.openai.errors import refusal_body as openai_refusal
-from apps.integrations.tei.errors import refusal_body as tei_refusal
+from apps.model_api.gate import CallGate
+from apps.model_api.libretranslate.errors import refusal_body as libretranslate_refusal
+from apps.model_api.openai.errors import refusal_body as openai_refusal
+from apps.model_api.tei.errors import refusal_body as tei_refusal
 from apps.tenants.services import organization_create
 from nlpsuite.api import api as product_api
 from nlpsuite.door import CredentialsFirst, KeyBook
@@ -279,7 +279,7 @@ def test_keys_of_small_bodies_name_their_caller(transactional_db: None, key: str
     [b"-" * 2_000_000, b'name="api_key"' * 140_000, b"\r\n\r\n" * 500_000, b'{"a":' * 400_000, b"[" * 2_000_000],
 )
 def test_a_body_made_to_be_searched_is_searched_quickly(body: bytes) -> None:
-    from apps.integrations.libretranslate.fields import key_within
+    from apps.model_api.libretranslate.fields import key_within
 
     began = time.process_time()
     for kind in (b"application/json", b"multipart/form-data; boundary=b0", b"application/x-www-form-urlencoded"):

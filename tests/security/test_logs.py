@@ -18,7 +18,7 @@ from django.http import HttpResponse
 from django.test import Client, RequestFactory
 from django.urls import path
 
-from apps.integrations.libretranslate.views import translate_file
+from apps.model_api.libretranslate.views import translate_file
 
 CANARY = "cnry-5f2a91"
 HOST = {"Host": "127.0.0.1"}

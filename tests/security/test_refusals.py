@@ -14,9 +14,9 @@ from django.test import Client
 from prometheus_client.parser import text_string_to_metric_families
 
 from apps.core import refusals
-from apps.integrations.gate import CallGate
-from apps.integrations.openai.errors import refusal_body
 from apps.knowledge.uploads import BodyLimit
+from apps.model_api.gate import CallGate
+from apps.model_api.openai.errors import refusal_body
 from nlpsuite.door import CredentialsFirst
 from nlpsuite.edge import TrueClient
 from nlpsuite.socket_door import SocketDoor

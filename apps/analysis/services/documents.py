@@ -165,7 +165,7 @@ def document_open(*, tenant_id: uuid.UUID, document_id: object) -> tuple[IO[byte
 def document_link(*, tenant_id: uuid.UUID, document_id: object) -> str:
     """Return a path that opens the translated file without a key, for as long as it is kept."""
     token = _signer.sign(f"{tenant_id.hex}.{uuid.UUID(str(document_id)).hex}")
-    return reverse("integrations:libretranslate-file", args=[token])
+    return reverse("model_api:libretranslate-file", args=[token])
 
 
 def document_open_by_token(*, token: str) -> tuple[IO[bytes], str]:

@@ -1,0 +1,6 @@
+from django.apps import AppConfig
+
+
+class ModelApiConfig(AppConfig):
+    name = "apps.model_api"
+    label = "model_api"
