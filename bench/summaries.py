@@ -38,11 +38,11 @@ def main() -> int:
     from apps.analysis.services.choosing import Weights, sentences_choose
     from apps.analysis.services.heads import vectors_of
     from apps.analysis.services.segments import sentences_of
-    from apps.analysis.types import Call
     from apps.inference.catalogue import catalogue_load
     from apps.inference.engine.host import EngineHost
     from apps.inference.engine.types import EngineConfig
     from apps.inference.services import local
+    from apps.translation.types import Call
 
     known = catalogue_load()
     host = EngineHost(known.models, known.defaults, EngineConfig(ROOT / ".data" / "bench"))

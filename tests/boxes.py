@@ -6,7 +6,7 @@ import contextlib
 
 import psutil
 
-MODULES = frozenset({"apps.knowledge.extract", "apps.analysis.tables", "apps.analysis.translation"})
+MODULES = frozenset({"apps.knowledge.extract", "apps.analysis.tables", "apps.translation.markup"})
 
 
 def boxes_running() -> set[int]:

@@ -6,7 +6,7 @@ import uuid
 
 from safetensors.numpy import load
 
-from apps.analysis.models import Batch, Classifier, ClassifierVersion, TranslatedDocument
+from apps.analysis.models import Batch, Classifier, ClassifierVersion
 from apps.analysis.types import ClassifierHead
 from apps.core.errors import Conflict, NotFound
 from apps.core.ids import parse_id
@@ -57,14 +57,3 @@ def access_batch_by_id(tenant_id: uuid.UUID, batch_id: object, *, lock: bool = F
     if batch is None:
         raise NotFound("There is no such batch.", code="batch_not_found")
     return batch
-
-
-def access_document_by_id(tenant_id: uuid.UUID, document_id: object, *, lock: bool = False) -> TranslatedDocument:
-    """Return a document's row, locked for the rest of the open scope with `lock`. Raises NotFound."""
-    parsed = parse_id(document_id)
-    with tenant_scope(tenant_id):
-        rows = TranslatedDocument.objects.select_for_update() if lock else TranslatedDocument.objects.all()
-        row = rows.filter(id=parsed).first() if parsed else None
-    if row is None:
-        raise NotFound("There is no such document.", code="document_not_found")
-    return row

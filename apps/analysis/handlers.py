@@ -8,7 +8,6 @@ from apps.analysis.services.annotations import ANNOTATE, annotations_hasten, mes
 from apps.analysis.services.batches import DELETE, RUN, batch_delete_run, batch_job_ended, batch_run
 from apps.analysis.services.classifiers import TRAIN, classifier_train, classifier_train_ended
 from apps.analysis.services.conversation_summaries import SUMMARIZE, conversation_summarize_run, summary_start
-from apps.analysis.services.documents import TRANSLATE, document_job_ended, document_translate
 from apps.analysis.services.message_vectors import BUILD, STORE
 from apps.events.services import event_declare, on
 from apps.events.types import EventRecord
@@ -56,5 +55,3 @@ job_end_hook(TRAIN)(classifier_train_ended)
 job_handler(RUN)(batch_run)
 job_end_hook(RUN)(batch_job_ended)
 job_handler(DELETE)(batch_delete_run)
-job_handler(TRANSLATE)(document_translate)
-job_end_hook(TRANSLATE)(document_job_ended)

@@ -6,8 +6,6 @@ from celery import shared_task
 
 from apps.analysis.services.batches import batches_prune
 from apps.analysis.services.classifier_encoders import classifiers_follow
-from apps.analysis.services.documents import documents_prune
-from apps.analysis.services.memory import memory_terms_follow
 
 
 @shared_task
@@ -20,15 +18,3 @@ def batches_prune_task() -> None:
 def classifiers_follow_task() -> None:
     """Have classifiers trained over the default encoder."""
     classifiers_follow()
-
-
-@shared_task
-def documents_prune_task() -> None:
-    """Remove translated documents that are older than a week."""
-    documents_prune()
-
-
-@shared_task
-def memory_terms_follow_task() -> None:
-    """Write the terms of approved translations that have none."""
-    memory_terms_follow()

@@ -51,6 +51,7 @@ INSTALLED_APPS = [
     "apps.inference",
     "apps.conversations",
     "apps.knowledge",
+    "apps.translation",
     "apps.analysis",
     "apps.assistant",
     "apps.widget",

@@ -31,9 +31,6 @@ from apps.analysis.services.classifiers import (
     classifier_delete,
     classifier_teach,
 )
-from apps.analysis.services.documents import document_create, document_delete
-from apps.analysis.services.glossary import glossary_delete, glossary_set
-from apps.analysis.services.memory import memory_add, memory_delete, memory_list
 from apps.conversations.services import (
     contact_delete,
     conversation_create,
@@ -48,6 +45,9 @@ from apps.inference.services import space_pause, space_resume
 from apps.knowledge.models import Source
 from apps.knowledge.services import source_create_from_text, source_delete, source_reingest
 from apps.tenants.services import organization_create, organization_delete, organization_settings_update
+from apps.translation.services.documents import document_create, document_delete
+from apps.translation.services.glossary import glossary_delete, glossary_set
+from apps.translation.services.memory import memory_add, memory_delete, memory_list
 
 ACTOR = "user:tester"
 

@@ -13,11 +13,11 @@ from sklearn.linear_model import LogisticRegression
 from apps.analysis.services import heads
 from apps.analysis.services.classifiers import head_fit
 from apps.analysis.services.heads import vectors_of
-from apps.analysis.translation import box
-from apps.analysis.types import Call
 from apps.core.errors import Cancelled
 from apps.core.ids import new_id
 from apps.inference.types import EmbedResult
+from apps.translation.markup import box
+from apps.translation.types import Call
 from tests.boxes import boxes_running
 
 

@@ -9,8 +9,8 @@ import pytest
 
 from apps.analysis.services.finishing import draft_finish
 from apps.analysis.services.generate import language_code
-from apps.analysis.services.language import language_of
 from apps.analysis.services.running import nlp_run
+from apps.translation.services.language import language_of
 
 # The first call loads the models.
 run = partial(nlp_run, deadline_s=300)

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from apps.analysis.services import TASKS
-from tests.analysis.odd_texts import odd_texts
 from tests.conftest import ApiClient
+from tests.odd_texts import odd_texts
 
 pytestmark = [pytest.mark.models, pytest.mark.usefixtures("models")]
 NEWS = (

@@ -13,10 +13,10 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from tests.analysis.odd_texts import odd_texts
 from tests.fuzz.asking import Asker, operations, strategies
 from tests.matrix.operations import OPERATIONS, Operation
 from tests.matrix.world import World
+from tests.odd_texts import odd_texts
 
 FOUND = list(operations())
 WITH_BODY = [operation for operation in OPERATIONS if operation.body_schema]

@@ -13,9 +13,9 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from apps.analysis.models import TranslatedDocument
 from apps.analysis.services.classifiers import classifier_teach
 from apps.core.tenancy import tenant_scope
+from apps.translation.models import TranslatedDocument
 from tests.conftest import ApiClient
 from tests.matrix.operations import OPERATIONS, Operation
 from tests.matrix.world import World, world_create, world_grow

@@ -78,7 +78,7 @@ def _asked(client: Client, path: str) -> tuple[int, int]:
 
 @pytest.mark.django_db
 def test_pages_ask_as_often_for_thirty_rows_as_for_three(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("apps.analysis.services.documents.MAX_OPEN", MANY + 1)
+    monkeypatch.setattr("apps.translation.services.documents.MAX_OPEN", MANY + 1)
     User.objects.filter(id=world.owner.id).update(is_staff=True)  # an operator: the page of the load is shown too
     client = Client(headers={"Host": "127.0.0.1"})
     client.force_login(User.objects.get(id=world.owner.id), backend="django.contrib.auth.backends.ModelBackend")

@@ -35,6 +35,7 @@ LAYERS = [
     "inference",
     "conversations",
     "knowledge",
+    "translation",
     "analysis",
     "assistant",
 ]

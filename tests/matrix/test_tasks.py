@@ -17,14 +17,12 @@ from django.core.files.base import ContentFile
 from django.core.files.storage import default_storage
 from django.core.files.uploadedfile import SimpleUploadedFile
 
-from apps.analysis.models import Batch, ClassifierVersion, MemoryTerm, MemoryUnit, MessageVector, TranslatedDocument
+from apps.analysis.models import Batch, ClassifierVersion, MessageVector
 from apps.analysis.services.annotations import annotation_start
 from apps.analysis.services.batches import batch_create_from_items, batch_delete, batches_prune
 from apps.analysis.services.classifier_encoders import classifiers_follow
 from apps.analysis.services.classifiers import classifier_create
 from apps.analysis.services.conversation_summaries import summary_start
-from apps.analysis.services.documents import document_create, documents_prune
-from apps.analysis.services.memory import memory_add, memory_terms_follow
 from apps.assistant.services import draft_start, reply_start
 from apps.conversations.models import Contact, Conversation, ConversationTerm
 from apps.conversations.services import conversation_create, draft_create, inbox_create, message_post, terms_follow
@@ -43,6 +41,9 @@ from apps.knowledge.services import source_create_from_text
 from apps.tenants.pruning import retention_run
 from apps.tenants.services import organization_create
 from apps.tenants.sweeping import files_sweep
+from apps.translation.models import MemoryTerm, MemoryUnit, TranslatedDocument
+from apps.translation.services.documents import document_create, documents_prune
+from apps.translation.services.memory import memory_add, memory_terms_follow
 from apps.usage.models import IdempotencyRecord
 from apps.usage.services import idempotency_prune
 from nlpsuite.celery import app as celery_app

@@ -15,9 +15,6 @@ from apps.analysis.models import Batch, ClassifierExample, MessageVector
 from apps.analysis.services.batches import batch_create_from_items
 from apps.analysis.services.batches.chunks import Chunk, chunk_commit
 from apps.analysis.services.classifiers import classifier_create
-from apps.analysis.services.documents import document_create
-from apps.analysis.services.glossary import glossary_set
-from apps.analysis.services.memory import memory_add, memory_list
 from apps.assistant.models import Reply
 from apps.conversations.services import (
     conversation_create,
@@ -41,6 +38,9 @@ from apps.knowledge.selectors import source_get
 from apps.knowledge.services import passage_link, source_create_from_text
 from apps.knowledge.services.write import PreparedDocument, source_replace
 from apps.tenants.services import organization_create
+from apps.translation.services.documents import document_create
+from apps.translation.services.glossary import glossary_set
+from apps.translation.services.memory import memory_add, memory_list
 from tests.fakes import vector_of
 
 SUBJECT = "pallets leave the yard every Tuesday and Friday before noon"

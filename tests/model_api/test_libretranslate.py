@@ -178,7 +178,7 @@ def test_busy_models_are_503_with_the_wait(
     def busy(*_: Any, **__: Any) -> None:
         raise Busy(retry_after_s=3)
 
-    monkeypatch.setattr("apps.analysis.services.translate.translate_texts", busy)
+    monkeypatch.setattr("apps.translation.services.translate.translate_texts", busy)
     answer = post(client, "translate", ASKED, api)
     assert (refused(answer)[0], answer.headers["Retry-After"]) == (503, "3")
 

@@ -18,7 +18,7 @@ from django.core.management import call_command
 from django.db import models
 from structlog.testing import capture_logs
 
-from apps.analysis.models import Batch, TranslatedDocument
+from apps.analysis.models import Batch
 from apps.core import stored_files
 from apps.core.clock import now
 from apps.core.ids import new_id
@@ -27,6 +27,7 @@ from apps.core.tenancy import tenant_scope
 from apps.knowledge.models import Source, SourceFile
 from apps.tenants import sweeping
 from apps.tenants.sweeping import files_sweep
+from apps.translation.models import TranslatedDocument
 
 pytestmark = pytest.mark.django_db
 Keep = Callable[..., Path]

@@ -8,10 +8,8 @@ from apps.analysis.api.classifiers import router as classifiers_router
 from apps.analysis.api.conversations import router as conversations_router
 from apps.analysis.api.jobs import router as jobs_router
 from apps.analysis.api.nlp import router as nlp_router
-from apps.analysis.api.translation import router as translation_router
 
 analysis_router = Router()
 analysis_router.add_router("/classifiers", classifiers_router)
-analysis_router.add_router("/translation", translation_router)
 
 __all__ = ["analysis_router", "conversations_router", "jobs_router", "nlp_router"]

@@ -11,8 +11,8 @@ from pydantic import ConfigDict, Field
 from apps.accounts.access import principal_of
 from apps.analysis.selectors.meaning import conversations_meaning
 from apps.analysis.services.conversation_translate import conversation_translate
-from apps.analysis.services.translate import Language
 from apps.conversations.access import access_conversation_by_id
+from apps.translation.services.translate import Language
 
 router = Router(tags=["conversations"])
 

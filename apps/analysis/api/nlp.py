@@ -11,8 +11,9 @@ from pydantic import BaseModel, ConfigDict
 from apps.accounts.access import principal_of
 from apps.analysis.services import TASKS, nlp_run
 from apps.analysis.services.cards import card_of
-from apps.analysis.types import MAX_CHARS, MAX_TEXTS, Task
+from apps.analysis.types import Task
 from apps.core.errors import AppError, Invalid
+from apps.translation.types import MAX_CHARS, MAX_TEXTS
 
 router = Router(tags=["nlp"])
 

@@ -10,11 +10,11 @@ from statistics import mean
 from apps.analysis.evaluation.labels import results_of
 from apps.analysis.evaluation.report import Progress, Report, Row, rounded, tsv_read
 from apps.analysis.services.generate import LENGTHS, GenerateOptions, model_of, request_of
-from apps.analysis.services.language import languages_of
 from apps.analysis.services.segments import sentences_of
 from apps.analysis.services.writing import texts_write
-from apps.analysis.types import Call
 from apps.inference.types import ChatMessage, GenerateRequest
+from apps.translation.services.language import languages_of
+from apps.translation.types import Call
 
 _SEED = 7
 _PLAIN = "one plain chat prompt"

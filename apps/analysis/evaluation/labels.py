@@ -17,7 +17,7 @@ from apps.analysis.services.moderate import run as moderate_run
 from apps.analysis.services.running import nlp_run
 from apps.analysis.services.sentiment import MODEL as SENTIMENT_MODEL
 from apps.analysis.services.sentiment import text_clean
-from apps.analysis.types import Call
+from apps.translation.types import Call
 
 _AT_ONCE = 256
 # What a filter without a model looks for.

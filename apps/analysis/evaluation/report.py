@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from apps.analysis.types import Call
+from apps.translation.types import Call
 
 DATA = Path(__file__).resolve().parent / "data"
 Progress = Callable[[int, int], None]

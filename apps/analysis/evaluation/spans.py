@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from apps.analysis.evaluation.labels import results_of
 from apps.analysis.evaluation.report import DATA, Progress, Report, Row, rounded, tsv_read
-from apps.analysis.types import Call
+from apps.translation.types import Call
 
 _MARK = re.compile(r"\[([^\]]+)\]\((\w+)\)")
 # A baseline for names: words that begin with a capital letter, not at the beginning.

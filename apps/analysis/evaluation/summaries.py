@@ -12,8 +12,8 @@ from apps.analysis.evaluation.report import Progress, Report, Row, rounded
 from apps.analysis.services.grounding.text import content_terms, term_set
 from apps.analysis.services.segments import sentences_of
 from apps.analysis.services.summarize import EXTRACTIVE
-from apps.analysis.types import Call
 from apps.core.errors import Unavailable
+from apps.translation.types import Call
 
 STATUS = Path("/var/lib/dpkg/status")
 _COUNT = 200

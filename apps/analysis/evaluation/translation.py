@@ -15,9 +15,9 @@ import polib
 
 from apps.analysis.evaluation.labels import results_of
 from apps.analysis.evaluation.report import Progress, Report, Row, rounded
-from apps.analysis.services.translation_pairs import pair_find
-from apps.analysis.types import Call
 from apps.core.errors import Unavailable
+from apps.translation.services.pairs import pair_find
+from apps.translation.types import Call
 
 # The engine that comes with the models, as its documentation shows it; in a process of its own, since it is a peer.
 _ENGINE = """

@@ -3,7 +3,6 @@
 from apps.analysis.models.batches import Batch, BatchCell, BatchRow
 from apps.analysis.models.classifiers import Classifier, ClassifierExample, ClassifierVersion
 from apps.analysis.models.conversations import MessageVector
-from apps.analysis.models.translation import GlossaryEntry, MemoryTerm, MemoryUnit, TranslatedDocument
 
 __all__ = [
     "Batch",
@@ -12,9 +11,5 @@ __all__ = [
     "Classifier",
     "ClassifierExample",
     "ClassifierVersion",
-    "GlossaryEntry",
-    "MemoryTerm",
-    "MemoryUnit",
     "MessageVector",
-    "TranslatedDocument",
 ]

@@ -16,10 +16,10 @@ from apps.analysis.services.entities import run as entities_run
 from apps.analysis.services.grounding.text import content_terms, term_set
 from apps.analysis.services.heads import vectors_of
 from apps.analysis.services.segments import parts_of, sentences_of
-from apps.analysis.types import MAX_TEXTS, Call, Options, Outcome
 from apps.inference.services import default_model
 from apps.knowledge.selectors import passages_search
 from apps.knowledge.types import Passage
+from apps.translation.types import MAX_TEXTS, Call, Options, Outcome
 
 # Least score: below, the text is about something else (docs/guide/nlp-quality.md).
 MIN_SCORE = 0.43

@@ -16,7 +16,7 @@ from safetensors.numpy import save
 from apps.analysis.access import access_classifier_by_reference
 from apps.analysis.models import Classifier, ClassifierExample, ClassifierVersion
 from apps.analysis.services.heads import vectors_of
-from apps.analysis.types import Call, ClassifierInfo, VersionInfo
+from apps.analysis.types import ClassifierInfo, VersionInfo
 from apps.core.clock import now
 from apps.core.errors import Conflict, Invalid, TooLarge
 from apps.core.pagination import paginate
@@ -25,6 +25,7 @@ from apps.events.services import audit_record
 from apps.inference.services import default_model
 from apps.inference.types import LinearHead
 from apps.jobs.services import JobContext, job_enqueue
+from apps.translation.types import Call
 
 TRAIN = "analysis.classifier_train"
 MAX_CLASSIFIERS = 200

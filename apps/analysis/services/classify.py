@@ -11,9 +11,10 @@ from apps.analysis.access import access_classifier_head
 from apps.analysis.services.explaining import explain_outcomes
 from apps.analysis.services.heads import head_probabilities, prototypes, vectors_of
 from apps.analysis.services.intents import SUPPORT_INTENTS
-from apps.analysis.types import Call, ClassifierHead, Options, Outcome
+from apps.analysis.types import ClassifierHead
 from apps.core.errors import Invalid
 from apps.inference.services import default_model
+from apps.translation.types import Call, Options, Outcome
 
 INTENTS = "support-intents"
 MAX_LABELS = 50

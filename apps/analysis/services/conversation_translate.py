@@ -6,12 +6,12 @@ import uuid
 from typing import Any
 
 from apps.analysis.services.running import nlp_run, options_parse, task_get
-from apps.analysis.services.translation_pairs import language_base
 from apps.conversations.selectors import messages_before
 from apps.conversations.services import messages_translated
 from apps.conversations.types import MessageInfo
 from apps.core.errors import Invalid
 from apps.core.tenancy import connection_release
+from apps.translation.services.pairs import language_base
 
 MAX_MESSAGES = 50
 

@@ -8,11 +8,11 @@ from typing import Annotated, Any
 import regex
 from pydantic import Field, StringConstraints
 
-from apps.analysis.services.language import languages_of
-from apps.analysis.types import Call, Options, Outcome
 from apps.core.errors import Invalid
 from apps.inference.services import default_model, tag_texts
 from apps.inference.types import Span
+from apps.translation.services.language import languages_of
+from apps.translation.types import Call, Options, Outcome
 
 TYPES = ("person", "organization", "place", "date", "amount", "email", "phone", "url", "order_number")
 _LABELS = {

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from apps.analysis.types import Call, Outcome
 from apps.core.errors import AppError, Invalid
 from apps.inference.services import explain_text
 from apps.inference.types import Attribution, LinearHead
+from apps.translation.types import Call, Outcome
 
 # The name under which people know it: these are the values of SHAP's partition explainer.
 METHOD = "shap-partition"

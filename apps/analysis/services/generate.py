@@ -12,16 +12,16 @@ from apps.analysis.services.finishing import draft_finish
 from apps.analysis.services.grounding.check import GroundingContext, PassageText
 from apps.analysis.services.grounding.text import sentences as written_sentences
 from apps.analysis.services.heads import vectors_of
-from apps.analysis.services.translate import TranslateOptions
-from apps.analysis.services.translate import run as translate_run
-from apps.analysis.services.translation_pairs import language_base, sources_for
 from apps.analysis.services.writing import texts_write
-from apps.analysis.types import Call, Options, Outcome
 from apps.core.errors import TooLarge
 from apps.inference.services import default_model, model_get
 from apps.inference.types import ChatMessage, GenerateRequest
 from apps.knowledge.selectors import passages_search
 from apps.knowledge.types import Passage
+from apps.translation.services.pairs import language_base, sources_for
+from apps.translation.services.translate import TranslateOptions
+from apps.translation.services.translate import run as translate_run
+from apps.translation.types import Call, Options, Outcome
 
 MAX_BRIEF = 6_000
 # What the small model writes that comes with the product.

@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from apps.analysis.types import Call
 from apps.inference.services import default_model, embed_texts
 from apps.inference.types import LinearHead
+from apps.translation.types import Call
 
 _AT_ONCE = 256
 _CACHED = 64

@@ -12,8 +12,8 @@ from pydantic import Field
 
 from apps.analysis.services.grounding.text import Token, is_stopword, tokens
 from apps.analysis.services.heads import vectors_of
-from apps.analysis.types import Call, Options, Outcome
 from apps.inference.services import default_model
+from apps.translation.types import Call, Options, Outcome
 
 _MAX_WORDS = 4
 _CANDIDATES = 40

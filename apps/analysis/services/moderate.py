@@ -15,10 +15,10 @@ from apps.analysis.services.explaining import explained_check, explanation_field
 from apps.analysis.services.heads import vectors_of
 from apps.analysis.services.moderation_phrases import HARMLESS, PHRASES
 from apps.analysis.services.segments import sentences_of
-from apps.analysis.types import Call, Options, Outcome
 from apps.core.errors import Invalid
 from apps.inference.services import default_model, explain_score
 from apps.tenants.selectors import organization_settings
+from apps.translation.types import Call, Options, Outcome
 
 Category = Literal["toxicity", "insult", "threat", "spam", "self_harm", "prompt_injection"]
 CATEGORIES: tuple[str, ...] = get_args(Category)

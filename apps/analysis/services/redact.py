@@ -7,11 +7,11 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from apps.analysis.services.language import languages_of
-from apps.analysis.types import Call, Options, Outcome
 from apps.core.errors import Invalid
 from apps.inference.services import tag_texts
 from apps.inference.types import Span
+from apps.translation.services.language import languages_of
+from apps.translation.types import Call, Options, Outcome
 
 MODEL = "presidio-pii"
 _PRESIDIO = {

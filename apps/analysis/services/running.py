@@ -11,9 +11,10 @@ from typing import Any
 from pydantic import ValidationError
 
 from apps.analysis.services.table import TASKS
-from apps.analysis.types import MAX_CHARS, MAX_TEXTS, Call, Options, Outcome, Task
+from apps.analysis.types import Task
 from apps.core.errors import AppError, Invalid, NotFound, TooLarge
 from apps.inference.types import Priority
+from apps.translation.types import MAX_CHARS, MAX_TEXTS, Call, Options, Outcome
 
 _SURROGATE = re.compile(r"[\ud800-\udfff]")
 

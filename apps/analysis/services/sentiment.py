@@ -12,9 +12,9 @@ from pydantic import Field
 
 from apps.analysis.services.explaining import explain_outcomes
 from apps.analysis.services.segments import sentences_of
-from apps.analysis.types import Call, Options, Outcome
 from apps.core.errors import Invalid
 from apps.inference.services import classify_texts, model_get
+from apps.translation.types import Call, Options, Outcome
 
 MODEL = "minilm-sentiment"
 LABELS = ("negative", "neutral", "positive")

@@ -15,10 +15,10 @@ from apps.analysis.services.grounding.text import sentences as written_sentences
 from apps.analysis.services.heads import vectors_of
 from apps.analysis.services.segments import parts_of, sentences_of
 from apps.analysis.services.writing import texts_write
-from apps.analysis.types import Call, Options, Outcome
 from apps.core.errors import Invalid
 from apps.inference.services import default_model
 from apps.inference.types import ChatMessage, GenerateRequest
+from apps.translation.types import Call, Options, Outcome
 
 EXTRACTIVE = "textrank"
 _LENGTHS = {"headline": 1, "short": 1, "medium": 3, "long": 6}

@@ -8,14 +8,13 @@ from apps.analysis.services import (
     entities,
     generate,
     keywords,
-    language,
     moderate,
     redact,
     sentiment,
     summarize,
-    translate,
 )
 from apps.analysis.types import Task
+from apps.translation.services import language, translate
 
 TASKS: dict[str, Task] = {
     task.name: task

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 
-from apps.analysis.services.budget import tokens_add, tokens_check
-from apps.analysis.types import Call
 from apps.inference.services import generate_stream, generation_permit
 from apps.inference.types import GenerateRequest
+from apps.translation.types import Call
+from apps.usage.services.tokens import tokens_add, tokens_check
 
 # Of one call at once: the engine computes them together, others get their turn.
 _AT_ONCE = 4

@@ -8,11 +8,11 @@ from django.views.decorators.http import require_safe
 from apps.accounts.types import Principal
 from apps.analysis.messages import STUDIO_MESSAGES
 from apps.analysis.messages_translation import TRANSLATION_MESSAGES
-from apps.analysis.services.documents import MAX_BYTES
-from apps.analysis.services.translation_pairs import languages_targets
 from apps.analysis.views.staff import staff
 from apps.analysis.views.studio import page_render
 from apps.core.languages import catalogue_render
+from apps.translation.services.documents import MAX_BYTES
+from apps.translation.services.pairs import languages_targets
 
 TABS = ("documents", "glossary", "memory")
 

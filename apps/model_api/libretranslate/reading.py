@@ -9,11 +9,11 @@ from django.core.exceptions import RequestDataTooBig
 from django.http import HttpRequest
 from django.http.multipartparser import MultiPartParserError
 
-from apps.analysis.services import translation_pairs
-from apps.analysis.types import MAX_CHARS, MAX_TEXTS
 from apps.core.errors import Invalid, TooLarge, Unauthenticated
 from apps.model_api.http import bearer, json_body
 from apps.model_api.libretranslate.errors import KeyMissing
+from apps.translation.services import pairs
+from apps.translation.types import MAX_CHARS, MAX_TEXTS
 
 MAX_ALTERNATIVES = 10
 
@@ -70,7 +70,7 @@ def languages_of(values: Mapping[str, Any]) -> tuple[str, str]:
         code = values.get(name)
         if not isinstance(code, str) or not code:
             raise Invalid(f"Invalid request: missing {name} parameter", code=f"{name}_missing")
-        if not (name == "source" and code == "auto") and not translation_pairs.language_known(code):
+        if not (name == "source" and code == "auto") and not pairs.language_known(code):
             raise Invalid(f"{code[:20]} is not supported", code="language_unknown")
         found.append(code)
     return found[0], found[1]

@@ -16,9 +16,6 @@ from django.conf import settings
 from django.http import FileResponse, HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 
-from apps.analysis.services import documents, language, translate, translation_pairs
-from apps.analysis.translation.documents import FORMATS
-from apps.analysis.types import MAX_CHARS, MAX_TEXTS, Call
 from apps.core.errors import AppError, DeadlineExceeded, Invalid, NotFound, Unavailable
 from apps.core.tenancy import connection_release
 from apps.inference.services import engine_ready
@@ -27,6 +24,9 @@ from apps.model_api.libretranslate import reading
 from apps.model_api.libretranslate.errors import error_body
 from apps.model_api.services import call_admit, call_settle
 from apps.model_api.types import Admission
+from apps.translation.markup.documents import FORMATS
+from apps.translation.services import documents, language, pairs, translate
+from apps.translation.types import MAX_CHARS, MAX_TEXTS, Call
 
 View = Callable[..., HttpResponseBase]
 # How often a call that waits for a file looks whether it is ready.
@@ -158,10 +158,10 @@ def download_file(request: HttpRequest, token: str) -> FileResponse:
 @_open("GET")
 def languages(request: HttpRequest) -> HttpResponse:
     """List the languages and what each can be translated into; no key is needed."""
-    targets = translation_pairs.languages_targets()
+    targets = pairs.languages_targets()
     return json_response(
         [
-            {"code": code, "name": translation_pairs.language_name(code), "targets": sorted({*found, code})}
+            {"code": code, "name": pairs.language_name(code), "targets": sorted({*found, code})}
             for code, found in sorted(targets.items())
         ]
     )
@@ -178,7 +178,7 @@ def health(request: HttpRequest) -> HttpResponse:
 @_open("GET")
 def frontend_settings(request: HttpRequest) -> HttpResponse:
     """Say what this installation allows; no key is needed."""
-    codes = sorted(translation_pairs.languages_targets())
+    codes = sorted(pairs.languages_targets())
     return json_response(
         {
             "apiKeys": True,
@@ -191,7 +191,7 @@ def frontend_settings(request: HttpRequest) -> HttpResponse:
             "supportedFilesFormat": [f".{kind}" for kind in FORMATS],
             "language": {
                 "source": {"code": "auto", "name": "Auto Detect"},
-                "target": {"code": codes[0], "name": translation_pairs.language_name(codes[0])} if codes else {},
+                "target": {"code": codes[0], "name": pairs.language_name(codes[0])} if codes else {},
             },
         }
     )

@@ -14,10 +14,10 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from apps.analysis.evaluation import EVALUATIONS, Report
 from apps.analysis.services.cards import MEASURED
-from apps.analysis.types import Call
 from apps.core.errors import AppError
 from apps.inference.services import engine_ready, engine_start, engine_stop
 from apps.tenants.selectors import organization_by_slug, organization_demo
+from apps.translation.types import Call
 
 _DEADLINE_S = 3_600.0
 GUIDE = Path(settings.BASE_DIR) / "docs" / "guide" / "nlp-quality.md"

@@ -13,8 +13,8 @@ from apps.analysis.services.batches.files import ROWS, UPLOAD, file_path, file_s
 from apps.analysis.tables.box import table_rows_boxed
 from apps.analysis.tables.survey import Survey
 from apps.analysis.tables.types import TableError
-from apps.analysis.types import MAX_CHARS
 from apps.core.tenancy import connection_release
+from apps.translation.types import MAX_CHARS
 
 REPORT_EVERY_S = 1.0
 Report = Callable[[int], None]

@@ -22,7 +22,15 @@ from apps.analysis.batches.types import ACTIVE
 from apps.analysis.models import Batch
 from apps.analysis.services.batches.chunks import Chunk, Topics, chunk_commit, chunk_compute
 from apps.analysis.services.batches.create import QUEUE, RUN
-from apps.analysis.services.batches.files import ROWS, TOPICS, UPLOAD, file_path, file_save, files_delete_of, rows_from
+from apps.analysis.services.batches.files import (
+    ROWS,
+    TOPICS,
+    UPLOAD,
+    file_path,
+    file_save,
+    files_delete_of,
+    rows_from,
+)
 from apps.analysis.services.batches.reading import rows_read, survey_apply
 from apps.analysis.tables.survey import Survey
 from apps.analysis.tables.types import TableError

@@ -1,0 +1,1 @@
+"""Languages, translation of texts and documents, glossary and translation memory."""
