@@ -314,6 +314,17 @@ def test_the_boxed_process_does_what_the_plain_one_does(kind: str, data: bytes, 
     assert _content(boxed.written(made[0], target="pt")) == _content(plain.written(made[1], target="pt"))
 
 
+def test_a_document_that_takes_long_is_written_all_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The check comes by meanwhile, again and again."""
+    (tmp_path / "file").write_text("word " * 1_000)
+    monkeypatch.setattr(box, "CHECK_S", 0.01)
+    looked: list[int] = []
+    boxed = BoxedDocument(str(tmp_path / "file"), "txt", check=lambda: looked.append(1))
+    looked.clear()
+    assert boxed.written(boxed.segments, target="pt").split() == [b"word"] * 1_000
+    assert len(looked) > 1
+
+
 def _content(data: bytes) -> Any:
     if not data.startswith(b"PK"):
         return data

@@ -56,7 +56,7 @@ class BoxedDocument:
 
         Raises subprocess.TimeoutExpired, and what the check raises: the process is killed then.
         """
-        until = time.monotonic() + TIMEOUT_S
+        until, waiting = time.monotonic() + TIMEOUT_S, given
         with subprocess.Popen(
             command,
             cwd=ROOT,
@@ -69,9 +69,11 @@ class BoxedDocument:
             try:
                 while True:
                     try:
-                        told, _ = process.communicate(given, timeout=min(CHECK_S, max(0.0, until - time.monotonic())))
+                        left_s = max(0.0, until - time.monotonic())
+                        told, _ = process.communicate(waiting, timeout=min(CHECK_S, left_s))
                         return process.returncode, told
                     except subprocess.TimeoutExpired:
+                        waiting = b""  # what was given is on its way; Python refuses to be given it twice
                         if time.monotonic() >= until:
                             raise
                         self._check()
