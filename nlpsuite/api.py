@@ -99,7 +99,7 @@ class Renderer(JSONRenderer):
 # Operations are named after the module that a route was written in, and programs that are made from the OpenAPI document
 # call them so: a route keeps its name when it moves.
 _NAMED_AFTER = {
-    "apps.translation.api": "apps.translation.api",
+    "apps.translation.api": "apps_analysis_api_translation",
 }
 
 
@@ -109,7 +109,7 @@ class Api(NinjaAPI):
     def get_openapi_operation_id(self, operation: Operation) -> str:
         """Return the name of an operation in the OpenAPI document."""
         module, view = operation.view_func.__module__, operation.view_func.__name__
-        return f"{_NAMED_AFTER.get(module, module)}.{view}".replace(".", "_")
+        return f"{_NAMED_AFTER.get(module, module.replace('.', '_'))}_{view}"
 
 
 api = Api(
