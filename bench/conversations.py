@@ -101,9 +101,9 @@ def vectors_write(server: psycopg.Connection[Any]) -> Any:
     import numpy as np
     from sentence_transformers import SentenceTransformer
 
-    from apps.analysis.services.intents import SUPPORT_INTENTS
     from apps.inference.catalogue import MINILM
     from apps.inference.engine.weights import weights_locate
+    from apps.nlp.services.intents import SUPPORT_INTENTS
 
     model = SentenceTransformer(str(weights_locate(MINILM)), device="cpu", local_files_only=True)
     base = model.encode(real_texts(), normalize_embeddings=True, batch_size=64)

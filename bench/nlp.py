@@ -99,7 +99,7 @@ def _host() -> Any:
 
 
 def _in_process(one: Asked) -> Work:
-    from apps.analysis.services import nlp_run
+    from apps.nlp.services import nlp_run
 
     tenant_id = uuid.uuid4()
 
@@ -172,7 +172,7 @@ def _in_documents() -> list[Asked]:
 
 def _written() -> list[Asked]:
     """The chat model writes: greedy, the same messages and as many tokens at most for both."""
-    from apps.analysis.services import generate, summarize
+    from apps.nlp.services import generate, summarize
     from bench import nlp_peers as peers
 
     short = summarize.SummarizeOptions(method="abstractive", length="short")

@@ -34,14 +34,14 @@ def main() -> int:
     import django
 
     django.setup()
-    from apps.analysis.evaluation.summaries import descriptions_read, development_part
-    from apps.analysis.services.choosing import Weights, sentences_choose
-    from apps.analysis.services.heads import vectors_of
-    from apps.analysis.services.segments import sentences_of
     from apps.inference.catalogue import catalogue_load
     from apps.inference.engine.host import EngineHost
     from apps.inference.engine.types import EngineConfig
     from apps.inference.services import local
+    from apps.nlp.evaluation.summaries import descriptions_read, development_part
+    from apps.nlp.services.choosing import Weights, sentences_choose
+    from apps.nlp.services.heads import vectors_of
+    from apps.nlp.services.segments import sentences_of
     from apps.translation.types import Call
 
     known = catalogue_load()
@@ -91,7 +91,7 @@ def _rouge() -> Callable[[Sequence[str], Sequence[str]], float]:
 
 
 def _recall() -> Callable[[Sequence[str], Sequence[str]], float]:
-    from apps.analysis.evaluation.summaries import words_kept
+    from apps.nlp.evaluation.summaries import words_kept
 
     return lambda wanted, made: statistics.mean(map(words_kept, wanted, made))
 

@@ -25,14 +25,16 @@ from apps.accounts.access import ACTIVE_ORGANIZATION, access_principal_by_api_ke
 from apps.accounts.api import router as accounts_router
 from apps.accounts.api_public import router as invitations_router
 from apps.accounts.types import Principal
-from apps.analysis.api import analysis_router, jobs_router, nlp_router
-from apps.analysis.api import conversations_router as conversations_meaning_router
+from apps.analysis.api.conversations import router as insights_router
+from apps.analysis.api.jobs import router as batches_router
 from apps.assistant.api import router as assistant_router
 from apps.conversations.api import router as conversations_router
 from apps.core.errors import AppError, Forbidden, Invalid, NotFound, StorageFull, Unauthenticated, Unavailable
 from apps.core.peers import client_network
 from apps.core.storage import storage_is_full
 from apps.knowledge.api import router as knowledge_router
+from apps.nlp.api.classifiers import router as classifiers_router
+from apps.nlp.api.tasks import router as nlp_router
 from apps.tenants.selectors import organization_settings
 from apps.translation.api import router as translation_router
 from apps.usage.services import rate_check
@@ -99,6 +101,8 @@ class Renderer(JSONRenderer):
 # Operations are named after the module that a route was written in, and programs that are made from the OpenAPI document
 # call them so: a route keeps its name when it moves.
 _NAMED_AFTER = {
+    "apps.nlp.api.classifiers": "apps_analysis_api_classifiers",
+    "apps.nlp.api.tasks": "apps_analysis_api_nlp",
     "apps.translation.api": "apps_analysis_api_translation",
 }
 
@@ -127,12 +131,12 @@ api.add_router("/accounts/invitations", invitations_router, auth=InvitedAuth())
 api.add_router("/accounts", accounts_router)
 api.add_router("/knowledge", knowledge_router)
 # Before the other: "search" is not the id of a conversation.
-api.add_router("/conversations", conversations_meaning_router)
+api.add_router("/conversations", insights_router)
 api.add_router("/conversations", conversations_router)
 api.add_router("/assistant", assistant_router)
 api.add_router("/nlp", nlp_router)
-api.add_router("/jobs", jobs_router)
-api.add_router("/analysis", analysis_router)
+api.add_router("/jobs", batches_router)
+api.add_router("/analysis/classifiers", classifiers_router)
 api.add_router("/analysis/translation", translation_router)
 
 

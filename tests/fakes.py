@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from apps.analysis.services.heads import prototypes
 from apps.inference import services as inference
 from apps.inference.services import GenerationStream, space_building
 from apps.inference.types import (
@@ -29,6 +28,7 @@ from apps.inference.types import (
     TextResult,
     TranslateItem,
 )
+from apps.nlp.services.heads import prototypes
 
 DIMENSIONS = 384
 LABELS = ("negative", "neutral", "positive")

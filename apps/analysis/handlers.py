@@ -6,7 +6,6 @@ import uuid
 
 from apps.analysis.services.annotations import ANNOTATE, annotations_hasten, message_annotate_run, message_read_later
 from apps.analysis.services.batches import DELETE, RUN, batch_delete_run, batch_job_ended, batch_run
-from apps.analysis.services.classifiers import TRAIN, classifier_train, classifier_train_ended
 from apps.analysis.services.conversation_summaries import SUMMARIZE, conversation_summarize_run, summary_start
 from apps.analysis.services.message_vectors import BUILD, STORE
 from apps.events.services import event_declare, on
@@ -50,8 +49,6 @@ def vectors_build_job(ctx: JobContext) -> None:
 job_end_hook(BUILD)(space_build_ended)
 job_handler(ANNOTATE)(message_annotate_run)
 job_handler(SUMMARIZE)(conversation_summarize_run)
-job_handler(TRAIN)(classifier_train)
-job_end_hook(TRAIN)(classifier_train_ended)
 job_handler(RUN)(batch_run)
 job_end_hook(RUN)(batch_job_ended)
 job_handler(DELETE)(batch_delete_run)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.utils.translation import gettext_lazy as _
 
-from apps.analysis.services.intents import INTENT_MESSAGES
+from apps.nlp.services.intents import INTENT_MESSAGES
 
 _TASKS = {
     "task_sentiment": _("Sentiment"),

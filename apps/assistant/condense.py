@@ -10,8 +10,8 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from apps.analysis.services.grounding.text import Token, content_terms, is_stopword, sentences, tokens, words
 from apps.assistant.smalltalk import small_talk, without_greeting
+from apps.nlp.services.grounding.text import Token, content_terms, is_stopword, sentences, tokens, words
 
 MAX_QUERY_CHARS = 600
 MAX_QUERIES = 3

@@ -16,8 +16,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, Protocol, Self
 
-from apps.analysis.services.grounding.claims import analyse
-from apps.analysis.services.grounding.text import (
+from apps.assistant.smalltalk import asks_for_person, small_talk
+from apps.nlp.services.grounding.claims import analyse
+from apps.nlp.services.grounding.text import (
     STOPWORDS,
     content_terms,
     fold,
@@ -27,7 +28,6 @@ from apps.analysis.services.grounding.text import (
     tokens,
     words,
 )
-from apps.assistant.smalltalk import asks_for_person, small_talk
 
 Kind = Literal["answer", "abstain", "handoff"]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.utils.translation import gettext_lazy as _
 
-from apps.analysis.services.intents import INTENT_MESSAGES
+from apps.nlp.services.intents import INTENT_MESSAGES
 
 CONSOLE_MESSAGES = INTENT_MESSAGES | {
     "just_now": _("just now"),

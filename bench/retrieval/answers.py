@@ -21,12 +21,12 @@ from typing import Any
 import numpy as np
 
 import bench.retrieval.ready  # noqa: F401  isort: skip  (before anything of Django)
-from apps.analysis.services.grounding.check import GroundingContext, PassageText
-from apps.analysis.services.grounding.quoting import quote_answer
-from apps.analysis.services.grounding.text import SentenceBuffer
 from apps.inference.catalogue import catalogue_load
 from apps.inference.engine.host import EngineHost
 from apps.inference.engine.types import ChatMessage, EngineConfig, GenerateRequest
+from apps.nlp.services.grounding.check import GroundingContext, PassageText
+from apps.nlp.services.grounding.quoting import quote_answer
+from apps.nlp.services.grounding.text import SentenceBuffer
 from bench.retrieval.corpus import developers_reference
 from bench.retrieval.evaluate import Hit, Index, Question, questions
 

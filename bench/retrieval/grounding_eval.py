@@ -22,8 +22,8 @@ from pathlib import Path
 import numpy as np
 
 import bench.retrieval.ready  # noqa: F401  isort: skip  (before anything of Django)
-from apps.analysis.services.grounding.check import GroundingContext, PassageText, leans_back
-from apps.analysis.services.grounding.text import passage_sentences
+from apps.nlp.services.grounding.check import GroundingContext, PassageText, leans_back
+from apps.nlp.services.grounding.text import passage_sentences
 from bench.retrieval.corpus import CorpusPassage, developers_reference, embed
 
 CASES = Path(__file__).with_name("grounding_cases.tsv")

@@ -52,6 +52,7 @@ INSTALLED_APPS = [
     "apps.conversations",
     "apps.knowledge",
     "apps.translation",
+    "apps.nlp",
     "apps.analysis",
     "apps.assistant",
     "apps.widget",

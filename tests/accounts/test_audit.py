@@ -22,15 +22,8 @@ from apps.accounts.services import (
     member_create,
     member_remove,
 )
-from apps.analysis.models import ClassifierVersion
 from apps.analysis.services.batches.control import batch_cancel, batch_delete, batch_pause, batch_resume
 from apps.analysis.services.batches.create import batch_create_from_items
-from apps.analysis.services.classifiers import (
-    classifier_activate,
-    classifier_create,
-    classifier_delete,
-    classifier_teach,
-)
 from apps.conversations.services import (
     contact_delete,
     conversation_create,
@@ -44,6 +37,8 @@ from apps.events.models import AuditEntry
 from apps.inference.services import space_pause, space_resume
 from apps.knowledge.models import Source
 from apps.knowledge.services import source_create_from_text, source_delete, source_reingest
+from apps.nlp.models import ClassifierVersion
+from apps.nlp.services.classifiers import classifier_activate, classifier_create, classifier_delete, classifier_teach
 from apps.tenants.services import organization_create, organization_delete, organization_settings_update
 from apps.translation.services.documents import document_create, document_delete
 from apps.translation.services.glossary import glossary_delete, glossary_set

@@ -12,17 +12,18 @@ from typing import Any
 import numpy as np
 import pytest
 
-from apps.analysis.models import ClassifierVersion, MessageVector
-from apps.analysis.services import heads
+from apps.analysis.models import MessageVector
 from apps.analysis.services.annotations import annotation_start
-from apps.analysis.services.classifier_encoders import classifiers_follow
-from apps.analysis.services.classifiers import classifier_create
 from apps.core.tenancy import tenant_scope
 from apps.inference.catalogue import MINILM
 from apps.inference.services import MESSAGES, space_building, spaces_follow, spaces_list
 from apps.inference.types import EmbedResult
 from apps.jobs.models import Job, JobDispatch
 from apps.jobs.services import job_run
+from apps.nlp.models import ClassifierVersion
+from apps.nlp.services import heads
+from apps.nlp.services.classifier_encoders import classifiers_follow
+from apps.nlp.services.classifiers import classifier_create
 from tests import fakes
 from tests.conftest import ApiClient
 from tests.conversations.conftest import Talk

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from apps.analysis.services.grounding.text import tokens
+from apps.nlp.services.grounding.text import tokens
 
 
 def bag_embed(texts: Sequence[str]) -> np.ndarray:

@@ -49,8 +49,8 @@ def test_a_question_about_swallows_is_abstained_on_both_collections(user_guide, 
 
 
 def test_the_quotation_for_the_widget_holds_the_line_to_paste(user_guide):
-    from apps.analysis.services.grounding.check import PassageText
-    from apps.analysis.services.grounding.quoting import quote_answer
+    from apps.nlp.services.grounding.check import PassageText
+    from apps.nlp.services.grounding.quoting import quote_answer
     from bench.retrieval.corpus import embed
 
     question = "How do I put the chat widget on my web site?"

@@ -17,6 +17,8 @@ pytestmark = pytest.mark.django_db
 MOVES = [
     ("translation", "0001_initial"),
     ("analysis", "0011_to_translation"),
+    ("nlp", "0001_initial"),
+    ("analysis", "0012_to_nlp"),
 ]
 
 

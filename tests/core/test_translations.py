@@ -17,10 +17,10 @@ from django.utils.translation.template import templatize
 
 from apps.analysis.messages import STUDIO_MESSAGES
 from apps.analysis.messages_batches import BATCH_MESSAGES
-from apps.analysis.services.intents import SUPPORT_INTENTS
 from apps.core.management.commands.compile_catalogs import catalogue_compile
 from apps.inbox.messages import CONSOLE_MESSAGES
 from apps.inference.messages import OPERATIONS_MESSAGES
+from apps.nlp.services.intents import SUPPORT_INTENTS
 from apps.widget.messages import FRAME_MESSAGES
 
 ROOT = Path(settings.BASE_DIR)

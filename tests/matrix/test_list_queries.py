@@ -13,8 +13,8 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from apps.analysis.services.classifiers import classifier_teach
 from apps.core.tenancy import tenant_scope
+from apps.nlp.services.classifiers import classifier_teach
 from apps.translation.models import TranslatedDocument
 from tests.conftest import ApiClient
 from tests.matrix.operations import OPERATIONS, Operation
@@ -116,7 +116,7 @@ def test_teaching_many_known_examples_takes_as_many_statements_as_few(world: Wor
 
 
 def _trained(world: World) -> None:
-    from apps.analysis.models import ClassifierVersion
+    from apps.nlp.models import ClassifierVersion
 
     with tenant_scope(world.tenant_id):
         ClassifierVersion.objects.filter(status="training").update(status="ready")

@@ -9,11 +9,11 @@ import pytest
 from django.db import connection
 
 from apps.analysis.selectors.batches import batches_list
-from apps.analysis.services.classifiers import classifiers_list
 from apps.conversations.selectors import conversations_list
 from apps.core.ids import new_id
 from apps.core.tenancy import tenant_scope
 from apps.knowledge.selectors import sources_list
+from apps.nlp.services.classifiers import classifiers_list
 from apps.translation.services.documents import documents_list
 from apps.translation.services.glossary import glossary_list
 from apps.translation.services.memory import memory_list

@@ -36,6 +36,7 @@ LAYERS = [
     "conversations",
     "knowledge",
     "translation",
+    "nlp",
     "analysis",
     "assistant",
 ]

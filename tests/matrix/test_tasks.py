@@ -17,11 +17,9 @@ from django.core.files.base import ContentFile
 from django.core.files.storage import default_storage
 from django.core.files.uploadedfile import SimpleUploadedFile
 
-from apps.analysis.models import Batch, ClassifierVersion, MessageVector
+from apps.analysis.models import Batch, MessageVector
 from apps.analysis.services.annotations import annotation_start
 from apps.analysis.services.batches import batch_create_from_items, batch_delete, batches_prune
-from apps.analysis.services.classifier_encoders import classifiers_follow
-from apps.analysis.services.classifiers import classifier_create
 from apps.analysis.services.conversation_summaries import summary_start
 from apps.assistant.services import draft_start, reply_start
 from apps.conversations.models import Contact, Conversation, ConversationTerm
@@ -38,6 +36,9 @@ from apps.jobs.models import Job, JobDispatch
 from apps.jobs.services import JobContext, job_enqueue, job_kinds, job_run, jobs_sweep
 from apps.knowledge.models import ChunkVector, Source
 from apps.knowledge.services import source_create_from_text
+from apps.nlp.models import ClassifierVersion
+from apps.nlp.services.classifier_encoders import classifiers_follow
+from apps.nlp.services.classifiers import classifier_create
 from apps.tenants.pruning import retention_run
 from apps.tenants.services import organization_create
 from apps.tenants.sweeping import files_sweep

@@ -11,10 +11,9 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 
 from apps.accounts.services import api_key_create, invitation_create, member_create
 from apps.analysis.batches.types import InputRow
-from apps.analysis.models import Batch, ClassifierExample, MessageVector
+from apps.analysis.models import Batch, MessageVector
 from apps.analysis.services.batches import batch_create_from_items
 from apps.analysis.services.batches.chunks import Chunk, chunk_commit
-from apps.analysis.services.classifiers import classifier_create
 from apps.assistant.models import Reply
 from apps.conversations.services import (
     conversation_create,
@@ -37,6 +36,8 @@ from apps.knowledge.models import Source
 from apps.knowledge.selectors import source_get
 from apps.knowledge.services import passage_link, source_create_from_text
 from apps.knowledge.services.write import PreparedDocument, source_replace
+from apps.nlp.models import ClassifierExample
+from apps.nlp.services.classifiers import classifier_create
 from apps.tenants.services import organization_create
 from apps.translation.services.documents import document_create
 from apps.translation.services.glossary import glossary_set

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from py3langid.langid import MODEL_FILE, LanguageIdentifier
 
-from apps.analysis.evaluation.report import tsv_read
+from apps.nlp.evaluation.report import tsv_read
 from apps.translation.services.language import language_of, languages_of
 from apps.translation.services.language_walk import LanguageWalk
 from tests.odd_texts import odd_texts

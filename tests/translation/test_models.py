@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from apps.analysis.evaluation.translation import catalogue_pairs, placeholders_kept, translation_evaluate
-from apps.analysis.services import nlp_run
+from apps.nlp.evaluation.translation import catalogue_pairs, placeholders_kept, translation_evaluate
+from apps.nlp.services import nlp_run
 from apps.translation.services.glossary import glossary_set
 from apps.translation.types import Call
 from tests.translation.test_documents import example, word, written

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from apps.analysis.services import nlp_run
 from apps.core.errors import AppError, Invalid
+from apps.nlp.services import nlp_run
 from apps.translation.services.glossary import glossary_set
 from apps.translation.services.memory import memory_add
 from nlpsuite.urls import urlpatterns  # noqa: F401  (stand-ins replace the calls of modules that are loaded)

@@ -1,8 +1,1 @@
-"""What other apps may call: the tasks."""
-
-from __future__ import annotations
-
-from apps.analysis.services.running import nlp_run, options_parse, task_get
-from apps.analysis.services.table import TASKS
-
-__all__ = ["TASKS", "nlp_run", "options_parse", "task_get"]
+"""Batches, and what is found about messages."""

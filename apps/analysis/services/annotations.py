@@ -13,9 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from apps.analysis.models import MessageVector
-from apps.analysis.services.heads import vectors_of
 from apps.analysis.services.message_vectors import vectors_keep
-from apps.analysis.services.running import nlp_run
 from apps.conversations.selectors import conversation_get, message_get, message_ids, messages_before
 from apps.conversations.services import message_annotate
 from apps.conversations.types import Annotation, MessageInfo
@@ -24,6 +22,8 @@ from apps.core.tenancy import tenant_scope
 from apps.inference.services import MESSAGES, SpacesChanged, space_model, spaces_hold, spaces_writing
 from apps.inference.types import Priority
 from apps.jobs.services import JobContext, job_enqueue, jobs_hasten
+from apps.nlp.services.heads import vectors_of
+from apps.nlp.services.running import nlp_run
 from apps.translation.services.language import language_among, language_of
 from apps.translation.services.pairs import language_base, sources_for
 from apps.translation.services.translate import SURE

@@ -11,12 +11,12 @@ from django.utils import translation
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from apps.analysis.services.running import nlp_run
 from apps.conversations.selectors import conversation_get, inbox_get, messages_before
 from apps.conversations.services import message_post
 from apps.conversations.types import ConversationInfo, MessageInfo
 from apps.core.errors import NotFound
 from apps.jobs.services import JobContext, job_enqueue
+from apps.nlp.services.running import nlp_run
 
 SUMMARIZE = "analysis.conversation_summarize"
 # Fewer messages than this are read as quickly as their summary.

@@ -5,12 +5,12 @@ from __future__ import annotations
 import uuid
 from typing import Any
 
-from apps.analysis.services.running import nlp_run, options_parse, task_get
 from apps.conversations.selectors import messages_before
 from apps.conversations.services import messages_translated
 from apps.conversations.types import MessageInfo
 from apps.core.errors import Invalid
 from apps.core.tenancy import connection_release
+from apps.nlp.services.running import nlp_run, options_parse, task_get
 from apps.translation.services.pairs import language_base
 
 MAX_MESSAGES = 50

@@ -14,9 +14,6 @@ from typing import Any
 import numpy as np
 import structlog
 
-from apps.analysis.services.grounding.check import GroundingContext, PassageText, SentenceCheck
-from apps.analysis.services.grounding.quoting import quote_answer
-from apps.analysis.services.grounding.text import Sentence, SentenceBuffer
 from apps.assistant.condense import condense_query
 from apps.assistant.decision import Decision, Thresholds, decide
 from apps.assistant.services.phrases import phrase
@@ -28,6 +25,9 @@ from apps.inference.services import default_model, embed_texts, generate_stream
 from apps.inference.types import GenerateRequest
 from apps.knowledge.selectors import passages_search
 from apps.knowledge.types import Passage
+from apps.nlp.services.grounding.check import GroundingContext, PassageText, SentenceCheck
+from apps.nlp.services.grounding.quoting import quote_answer
+from apps.nlp.services.grounding.text import Sentence, SentenceBuffer
 from apps.tenants.selectors import organization_settings
 
 log = structlog.get_logger(__name__)

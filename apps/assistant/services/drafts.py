@@ -8,8 +8,6 @@ from typing import Any
 
 from django.db import transaction
 
-from apps.analysis.services.grounding.check import GroundingContext, PassageText, SentenceCheck
-from apps.analysis.services.grounding.text import Sentence, SentenceBuffer
 from apps.assistant.condense import condense_query
 from apps.assistant.services.answering import PROMPTED, citation_of, heading_path
 from apps.assistant.services.prompt import DRAFT_SYSTEM, STOP, answer_prompt, copy_prompt
@@ -32,6 +30,8 @@ from apps.inference.types import ChatMessage, GenerateRequest
 from apps.jobs.services import JobContext, job_enqueue
 from apps.knowledge.selectors import passages_search
 from apps.knowledge.types import Passage
+from apps.nlp.services.grounding.check import GroundingContext, PassageText, SentenceCheck
+from apps.nlp.services.grounding.text import Sentence, SentenceBuffer
 
 KIND = "assistant.draft_generate"
 MAX_DRAFT_TOKENS = 160

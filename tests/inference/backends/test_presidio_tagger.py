@@ -6,11 +6,11 @@ from collections.abc import Sequence
 
 import pytest
 
-from apps.analysis.evaluation.spans import marked_read
 from apps.inference.catalogue import PRESIDIO
 from apps.inference.engine.backends.presidio_tagger import PresidioTagger
 from apps.inference.engine.types import EngineConfig, Span
 from apps.inference.engine.weights import weights_prepare
+from apps.nlp.evaluation.spans import marked_read
 from tests.inference.backends import tiny
 
 pytestmark = pytest.mark.models

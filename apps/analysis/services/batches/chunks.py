@@ -15,11 +15,11 @@ from apps.analysis.batches.facts import Facts, facts_of
 from apps.analysis.batches.numbers import ERROR, MAX_LABELS, NONE, OTHER, bucket_number, plain_name
 from apps.analysis.batches.types import InputRow
 from apps.analysis.models import Batch, BatchRow
-from apps.analysis.services.running import nlp_run
 from apps.core.errors import AppError, Busy, Cancelled, DeadlineExceeded, Unavailable
 from apps.core.ids import new_id
 from apps.core.tenancy import connection_release
 from apps.inference.services import calls_in_flight, permits_in_use
+from apps.nlp.services.running import nlp_run
 
 log = structlog.get_logger(__name__)
 DEADLINE_S = 120.0

@@ -17,7 +17,6 @@ from apps.analysis.batches.types import ACTIVE, ROLES, BatchInfo
 from apps.analysis.models import Batch
 from apps.analysis.selectors.batches import batch_get
 from apps.analysis.services.batches.files import UPLOAD, file_path, file_save, files_delete_of, lines_save
-from apps.analysis.services.running import options_parse, task_get
 from apps.analysis.tables.box import BoxBusy, table_preview_boxed
 from apps.analysis.tables.encoding import encoding_known
 from apps.analysis.tables.read import format_of
@@ -28,6 +27,7 @@ from apps.core.errors import Busy, Conflict, Invalid, TooLarge
 from apps.core.tenancy import connection_release, tenant_scope
 from apps.events.services import audit_record
 from apps.jobs.services import job_enqueue
+from apps.nlp.services.running import options_parse, task_get
 
 RUN = "analysis.batch_run"
 QUEUE = "batch"

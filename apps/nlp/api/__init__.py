@@ -1,0 +1,1 @@
+"""Routes of /api/v1: `nlp` (the tasks) and `analysis/classifiers`."""

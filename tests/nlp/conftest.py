@@ -1,0 +1,1 @@
+from tests.real_models import _host, models  # noqa: F401  (fixtures)
