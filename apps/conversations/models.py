@@ -191,6 +191,12 @@ class Conversation(TenantModel):
                 condition=models.Q(terms_seq__lt=models.F("last_seq")),
                 name="conversation_without_terms",
             ),
+            # Scores that processes of the version before have kept (`judgements_follow`): none, or soon none.
+            models.Index(
+                fields=["tenant_id", "id"],
+                condition=models.Q(csat_value__isnull=False),
+                name="conversation_score_kept",
+            ),
         ]
 
 
@@ -309,7 +315,10 @@ class Attachment(TenantModel):
 
 
 class Draft(TenantModel):
-    """A reply that the model wrote for an agent, and what became of it."""
+    """A reply that the model wrote for an agent, and what became of it.
+
+    `judged`: that what became of it is a judgement too (`services/judgements.py`).
+    """
 
     class Status(models.TextChoices):
         RUNNING = "running"
@@ -329,16 +338,24 @@ class Draft(TenantModel):
     marks = models.JSONField(default=list)
     citations = models.JSONField(default=list)
     error_code = models.CharField(max_length=60, blank=True)
+    judged = models.BooleanField(default=False, db_default=False)
     message = models.ForeignKey(Message, on_delete=models.SET_NULL, null=True, db_constraint=False)
     created_at = models.DateTimeField(auto_now_add=True)
     decided_at = models.DateTimeField(null=True)
 
     class Meta(TenantModel.Meta):
         constraints = [tenant_unique("conversations_draft")]
+        indexes = [
+            models.Index(
+                fields=["tenant_id", "id"],
+                condition=models.Q(judged=False, decided_at__isnull=False),
+                name="draft_not_judged",
+            )
+        ]
 
 
 class Rating(TenantModel):
-    """A visitor's thumb on a message; the newest counts."""
+    """A visitor's thumb on a message, as the version before keeps it; `judgements_follow` takes it to the judgements."""
 
     message = models.ForeignKey(Message, on_delete=models.CASCADE, db_constraint=False, related_name="ratings")
     value = models.SmallIntegerField()

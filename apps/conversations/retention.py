@@ -1,4 +1,4 @@
-"""How long visitors' tokens are kept. Conversations, messages, drafts and ratings stay until they are deleted."""
+"""How long visitors' tokens are kept. Conversations, messages and drafts stay until they are deleted."""
 
 from __future__ import annotations
 

@@ -45,6 +45,7 @@ INSTALLED_APPS = [
     "apps.core",
     "apps.events",
     "apps.tenants",
+    "apps.judgements",
     "apps.accounts",
     "apps.jobs",
     "apps.usage",

@@ -9,10 +9,13 @@ import pytest
 
 from apps.conversations.models import Draft
 from apps.conversations.selectors import draft_get
-from apps.conversations.services import draft_create, draft_decide, draft_finish
+from apps.conversations.services import draft_create, draft_decide, draft_finish, judgements_follow
 from apps.conversations.services.drafts import MAX_RUNNING
 from apps.core.errors import Conflict, Invalid, NotFound
 from apps.core.tenancy import tenant_scope
+from apps.judgements.models import Judgement
+from apps.judgements.selectors import judgements_of
+from apps.judgements.types import Author, AuthorKind
 from tests.at_once import at_once
 from tests.conversations.conftest import Talk
 
@@ -57,6 +60,37 @@ def test_a_rejected_draft_sends_nothing(talk: Talk, draft: uuid.UUID, member: An
 def test_sending_a_draft_takes_the_conversation(talk: Talk, draft: uuid.UUID, member: Any) -> None:
     _decide(talk, draft, "accepted", member)
     assert (talk.row.handler, talk.row.assignee_id) == ("person", member.id)
+
+
+def _fate(talk: Talk, draft_id: uuid.UUID) -> list[tuple[str, Author]]:
+    found = judgements_of(tenant_id=talk.tenant_id, target_kind="draft", target_ids=[draft_id], field="fate")
+    return [(one.value, one.author) for one in found]
+
+
+@pytest.mark.parametrize("decision", ["accepted", "edited", "rejected"])
+def test_the_fate_of_a_draft_is_a_judgement_of_the_member(
+    talk: Talk, draft: uuid.UUID, member: Any, decision: str
+) -> None:
+    _decide(talk, draft, decision, member, "Three days.")
+    assert _fate(talk, draft) == [(decision, Author(AuthorKind.USER, str(member.id)))]
+    assert judgements_follow() == 0
+
+
+@pytest.mark.parametrize(("decision", "known"), [("accepted", True), ("edited", True), ("rejected", False)])
+def test_the_fate_of_a_draft_of_before_becomes_a_judgement(
+    talk: Talk, draft: uuid.UUID, member: Any, decision: str, known: bool
+) -> None:
+    _decide(talk, draft, decision, member, "Three days.")
+    with tenant_scope(talk.tenant_id):
+        Judgement.objects.all().delete()
+        Draft.objects.update(judged=False)
+    assert (judgements_follow(), judgements_follow()) == (1, 0)
+    assert _fate(talk, draft) == [(decision, Author(AuthorKind.USER, str(member.id) if known else ""))]
+
+
+def test_a_draft_that_is_not_decided_is_judged_by_nobody(talk: Talk, draft: uuid.UUID) -> None:
+    assert judgements_follow() == 0
+    assert _fate(talk, draft) == []
 
 
 @pytest.mark.parametrize("again", ["accepted", "edited", "rejected"])

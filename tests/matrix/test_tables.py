@@ -29,6 +29,7 @@ LAYERS = [
     "core",
     "events",
     "tenants",
+    "judgements",
     "accounts",
     "jobs",
     "usage",

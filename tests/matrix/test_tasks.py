@@ -22,8 +22,15 @@ from apps.analysis.services.annotations import annotation_start
 from apps.analysis.services.batches import batch_create_from_items, batch_delete, batches_prune
 from apps.analysis.services.conversation_summaries import summary_start
 from apps.assistant.services import draft_start, reply_start
-from apps.conversations.models import Contact, Conversation, ConversationTerm
-from apps.conversations.services import conversation_create, draft_create, inbox_create, message_post, terms_follow
+from apps.conversations.models import Contact, Conversation, ConversationTerm, Rating
+from apps.conversations.services import (
+    conversation_create,
+    draft_create,
+    inbox_create,
+    judgements_follow,
+    message_post,
+    terms_follow,
+)
 from apps.core.clock import now
 from apps.core.ids import new_id
 from apps.core.redis import redis_client
@@ -341,12 +348,26 @@ def _memory_without_terms(tenant_id: uuid.UUID) -> None:
         MemoryUnit.objects.update(termed=False)
 
 
+def _rated_before(tenant_id: uuid.UUID) -> None:
+    """As a process of the version before keeps a thumb and a score."""
+    talk = _conversation_of(tenant_id)
+    with tenant_scope(tenant_id):
+        Rating.objects.create(message_id=talk[1], value=1, comment="good")
+        Conversation.objects.filter(id=talk[0]).update(csat_value=4)
+
+
+def _conversation_of(tenant_id: uuid.UUID) -> tuple[uuid.UUID, uuid.UUID]:
+    talk = conversation_create(tenant_id=tenant_id, contact={}).id
+    return talk, message_post(tenant_id=tenant_id, conversation_id=talk, role="bot", text=TEXT).message.id
+
+
 # Each: what to prepare, what to run.
 PERIODIC: dict[str, tuple[Callable[[uuid.UUID], None], Callable[[], Any]]] = {
     "apps.analysis.tasks.batches_prune_task": (_old_batch, batches_prune),
     "apps.analysis.tasks.classifiers_follow_task": (_former, classifiers_follow),
     "apps.analysis.tasks.documents_prune_task": (_old_document, documents_prune),
     "apps.analysis.tasks.memory_terms_follow_task": (_memory_without_terms, memory_terms_follow),
+    "apps.conversations.tasks.judgements_follow_task": (_rated_before, judgements_follow),
     "apps.conversations.tasks.terms_follow_task": (_without_terms, terms_follow),
     "apps.inference.tasks.spaces_follow_task": (_former, spaces_follow),
     "apps.jobs.tasks.job_sweep_task": (_lost_jobs, jobs_sweep),

@@ -69,6 +69,7 @@ RECORDS = {
     "conversations_inbox",
     "analysis_messagevector",
     "assistant_reply",  # its `why` is emptied
+    "judgements_judgement",  # with its target
     "knowledge_source",
     "knowledge_sourcefile",
     "knowledge_document",

@@ -13,6 +13,7 @@ from apps.conversations.services.deletion import contact_delete, conversation_de
 from apps.conversations.services.drafts import draft_create, draft_decide, draft_finish
 from apps.conversations.services.feed import ConversationFeed
 from apps.conversations.services.inboxes import inbox_create, inbox_identity_secret_renew, inbox_update
+from apps.conversations.services.judgements import judgements_follow
 from apps.conversations.services.messages import NewConversation, clean_text, message_post
 from apps.conversations.services.ratings import csat_set, rating_set
 from apps.conversations.services.terms import terms_follow
@@ -40,6 +41,7 @@ __all__ = [
     "inbox_create",
     "inbox_identity_secret_renew",
     "inbox_update",
+    "judgements_follow",
     "message_annotate",
     "message_post",
     "messages_translated",

@@ -1,4 +1,4 @@
-"""Deleting conversations and contacts, with all that is theirs: messages, files, drafts, answers of the bot, vectors, terms.
+"""Deleting conversations and contacts with all that is theirs: messages, files, drafts, judgements, answers of the bot.
 
 Rows that point at a conversation go with it by the database's own keys. Events keep ids and times until their age ends them;
 texts in them are taken out.
@@ -12,10 +12,12 @@ from collections.abc import Collection
 from django.db import transaction
 
 from apps.conversations.attachments import files_remove
-from apps.conversations.models import Attachment, Contact, Conversation
+from apps.conversations.models import Attachment, Contact, Conversation, Draft, Message
+from apps.conversations.services.judgements import CONVERSATION, DRAFT, MESSAGE, contact_author
 from apps.core.errors import NotFound
 from apps.core.tenancy import tenant_scope
 from apps.events.services import audit_record, event_record, events_blank
+from apps.judgements.services import judgements_forget, judgements_forget_author
 
 # Conversations of a contact in one transaction.
 AT_ONCE = 20
@@ -47,6 +49,7 @@ def contact_delete(*, tenant_id: uuid.UUID, contact_id: uuid.UUID, actor: str) -
             some = list(rows.order_by("id").values_list("id", flat=True)[:AT_ONCE])
             _delete(some)
             if len(some) < AT_ONCE:
+                judgements_forget_author(contact_author(contact_id))
                 if person is not None:
                     Contact.objects.filter(id=contact_id)._raw_delete("default")
                 return
@@ -60,6 +63,10 @@ def _delete(ids: Collection[uuid.UUID]) -> int:
     if not known:
         return 0
     names = list(Attachment.objects.filter(message__conversation_id__in=found).values_list("storage_name", flat=True))
+    said = Message.objects.filter(conversation_id__in=found).values_list("id", flat=True)
+    drafted = Draft.objects.filter(conversation_id__in=found).values_list("id", flat=True)
+    for kind, targets in ((MESSAGE, said), (DRAFT, drafted), (CONVERSATION, found)):
+        judgements_forget(target_kind=kind, target_ids=targets)
     # By the database's keys: nothing of it is read first.
     Conversation.objects.filter(id__in=found)._raw_delete("default")
     # Subjects and labels stand in these; what other events hold are ids, numbers and states.

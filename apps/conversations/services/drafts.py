@@ -7,12 +7,15 @@ from typing import Any
 
 from apps.conversations.models import Conversation, Draft
 from apps.conversations.selectors import draft_info
+from apps.conversations.services.judgements import DRAFT, FATE
 from apps.conversations.services.messages import clean_text, message_post
 from apps.conversations.types import DraftInfo, Posted
 from apps.core.clock import now
 from apps.core.errors import Conflict, Invalid, NotFound
 from apps.core.tenancy import tenant_scope
 from apps.events.services import event_record
+from apps.judgements.services import judge
+from apps.judgements.types import Author, AuthorKind, Verdict
 
 MAX_RUNNING = 8
 
@@ -60,6 +63,7 @@ def draft_decide(
 ) -> Posted | None:
     """Record accepted, edited or rejected; the first two send the message (edited: `text`) in the same transaction.
 
+    Effects: the judgement `fate` of the draft by the member, and `draft.decided`.
     Errors: NotFound; Conflict "draft_decided" when it was decided, "draft_not_ready" while it is being written.
     """
     with tenant_scope(tenant_id):
@@ -83,8 +87,10 @@ def draft_decide(
                 actor=f"user:{user_id}",
             )
             row.message_id = posted.message.id
-        row.status, row.decided_at = decision, now()
-        row.save(update_fields=["status", "decided_at", "final_text", "message_id"])
+        row.status, row.decided_at, row.judged = decision, now(), True
+        row.save(update_fields=["status", "decided_at", "final_text", "message_id", "judged"])
+        verdict = Verdict(str(draft_id), decision, Author(AuthorKind.USER, str(user_id)))
+        judge(tenant_id=tenant_id, target_kind=DRAFT, field=FATE, verdict=verdict, actor=f"user:{user_id}")
         event_record(
             type="draft.decided",
             subject_type="draft",

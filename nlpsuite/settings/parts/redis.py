@@ -78,6 +78,11 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": 60.0,
         "options": {"expires": 50},
     },
+    "judgements-follow": {
+        "task": "apps.conversations.tasks.judgements_follow_task",
+        "schedule": 60.0,
+        "options": {"expires": 50},
+    },
     "memory-terms-follow": {
         "task": "apps.analysis.tasks.memory_terms_follow_task",
         "schedule": 60.0,
