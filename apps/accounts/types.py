@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 from typing import Any
 
 from apps.core.errors import Forbidden
@@ -104,6 +105,19 @@ class Principal:
                 code="rank_too_low",
                 details={"role": role},
             )
+
+
+class PresenceStatus(StrEnum):
+    ONLINE = "online"
+    AWAY = "away"
+
+
+@dataclass(frozen=True, slots=True)
+class PresenceInfo:
+    """What a member, or a program with a key, says of itself."""
+
+    user_id: uuid.UUID
+    status: PresenceStatus
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ from apps.accounts.access import (
     access_principal_by_api_key,
     access_principal_by_user,
 )
+from apps.accounts.services import presence_tell, presence_told
 from apps.accounts.types import Principal
 from apps.assistant.selectors import reply_active
 from apps.assistant.services import draft_cancel, replies_settle, reply_resume
@@ -228,11 +229,7 @@ class StaffConsumer(FrameConsumer):
         await hint_send_async(conversation_group(self.principal.tenant_id, conversation_id), hint)
 
     async def _presence(self, frame: dict[str, Any]) -> None:
-        status = frame.get("status")
-        if not isinstance(status, str) or status not in {"online", "away"}:
-            raise Invalid("status is online or away.", code="presence_invalid")
-        hint = {"presence": status, "user_id": str(self.principal.id), "name": self.principal.name}
-        await hint_send_async(queue_group(self.principal.tenant_id), hint)
+        await presence_tell(self.principal, frame.get("status"))
 
     # -- drafts ------------------------------------------------------------------------------------------------------
     async def _draft_request(self, frame: dict[str, Any]) -> None:
@@ -305,10 +302,10 @@ class StaffConsumer(FrameConsumer):
     # -- hints -------------------------------------------------------------------------------------------------------
     async def hint(self, message: dict[str, Any]) -> None:
         """A hint from the channel layer, of the queue or of a watched conversation (or of both)."""
-        if "presence" in message:
-            self.push(
-                {"type": "presence", "user_id": message["user_id"], "status": message["presence"]}, droppable=True
-            )
+        colleague = presence_told(message)
+        if colleague is not None:
+            told = {"type": "presence", "user_id": str(colleague.user_id), "status": colleague.status.value}
+            self.push(told, droppable=True)
             return
         parsed = parse_id(message.get("conversation_id"))
         if parsed is None:

@@ -210,17 +210,6 @@ async def test_subscriptions_have_a_limit(tenant: Any, inbox: Any, api: Any) -> 
     await socket.close()
 
 
-async def test_presence_is_told_to_colleagues(tenant: Any, member: Any, api: Any) -> None:
-    mine, theirs = await session_open(member), await staff(api.secret)
-    await theirs.send(type="subscribe", queue=True)
-    await theirs.receive("subscribed")
-    await mine.receive("welcome")
-    await mine.send(type="presence", status="away")
-    frame = await theirs.receive("presence")
-    assert (frame["user_id"], frame["status"]) == (str(member.id), "away")
-    await asyncio.gather(mine.close(), theirs.close())
-
-
 async def test_seen_moves_the_mark(tenant: Any, inbox: Any, api: Any) -> None:
     conversation_id = await call(talk_make, tenant=tenant)
     socket = await staff(api.secret)

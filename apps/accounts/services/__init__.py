@@ -11,6 +11,7 @@ from apps.accounts.services.invitations import (
 )
 from apps.accounts.services.members import member_create, member_remove
 from apps.accounts.services.operators import operator_set
+from apps.accounts.services.presence import presence_tell, presence_told
 
 __all__ = [
     "account_prove",
@@ -25,4 +26,6 @@ __all__ = [
     "member_create",
     "member_remove",
     "operator_set",
+    "presence_tell",
+    "presence_told",
 ]
