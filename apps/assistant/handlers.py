@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 from apps.assistant.services import (
     draft_generate,
     draft_job_ended,
@@ -13,6 +15,7 @@ from apps.assistant.services import (
     reply_start,
 )
 from apps.conversations.services import conversation_lock
+from apps.core.errors import NotFound
 from apps.events.services import on
 from apps.events.types import EventRecord
 from apps.jobs.services import job_end_hook, job_handler
@@ -21,10 +24,11 @@ from apps.jobs.services import job_end_hook, job_handler
 @on("message.created", name="assistant.message_answer")
 def message_created(event: EventRecord) -> None:
     """A contact's message starts a run; a public message of an agent ends the active one."""
-    if event.data["role"] == "contact":
-        reply_start(tenant_id=event.tenant_id, conversation_id=event.subject_id)
-    elif event.data["role"] == "agent" and not event.data["private"]:
-        reply_cancel(tenant_id=event.tenant_id, conversation_id=event.subject_id)
+    with suppress(NotFound):  # deleted since
+        if event.data["role"] == "contact":
+            reply_start(tenant_id=event.tenant_id, conversation_id=event.subject_id)
+        elif event.data["role"] == "agent" and not event.data["private"]:
+            reply_cancel(tenant_id=event.tenant_id, conversation_id=event.subject_id)
 
 
 @on("conversation.updated", name="assistant.conversation_follow")
@@ -34,7 +38,10 @@ def conversation_updated(event: EventRecord) -> None:
     if "handler" not in changed and "status" not in changed:
         return
     # As it is now: the event may be late, and the conversation given back or reopened since.
-    present = conversation_lock(tenant_id=event.tenant_id, conversation_id=event.subject_id)
+    try:
+        present = conversation_lock(tenant_id=event.tenant_id, conversation_id=event.subject_id)
+    except NotFound:
+        return
     if present.handler == "person" or present.status == "resolved":
         reply_cancel(tenant_id=event.tenant_id, conversation_id=event.subject_id)
     elif changed.get("handler") == "bot":

@@ -68,8 +68,11 @@ def annotation_start(*, tenant_id: uuid.UUID, message_id: uuid.UUID, after_s: fl
 
 def message_read_later(*, tenant_id: uuid.UUID, conversation_id: uuid.UUID, message_id: uuid.UUID, role: str) -> None:
     """Enqueue the job for a message that was just written: of a contact who talks with the bot after the bot's answer,
-    which also starts those that wait for it, of all others at once."""
-    conversation = conversation_get(tenant_id=tenant_id, conversation_id=conversation_id)
+    which also starts those that wait for it, of all others at once. Of a deleted conversation nothing is read."""
+    try:
+        conversation = conversation_get(tenant_id=tenant_id, conversation_id=conversation_id)
+    except NotFound:
+        return
     waits = role == "contact" and conversation.handler == "bot"
     annotation_start(tenant_id=tenant_id, message_id=message_id, after_s=_ANSWER_S if waits else 0.0)
     if role != "contact":

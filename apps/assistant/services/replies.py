@@ -169,10 +169,18 @@ def reply_generate(ctx: JobContext) -> None:
         writer.end("cancelled", code="cancelled")
         raise
     except AppError as error:
+        if _gone(reply):
+            writer.end("cancelled", code="cancelled")
+            raise Cancelled("The conversation was deleted.") from None
         _commit_failure(ctx, reply, error.code)
         writer.end("failed", code=error.code)
         return
     writer.end("done", data={"message_id": str(message_id)})
+
+
+def _gone(reply: Reply) -> bool:
+    with tenant_scope(reply.tenant_id):
+        return not Reply.objects.filter(id=reply.id).exists()
 
 
 def _hint_start(reply: Reply) -> None:
