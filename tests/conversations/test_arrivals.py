@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import uuid
 from datetime import timedelta
@@ -17,18 +18,20 @@ from django.db import connection
 from apps.conversations import attachments, channels
 from apps.conversations.models import Attachment
 from apps.conversations.selectors import message_get, message_text, messages_after
-from apps.conversations.services import channel_declare, inbox_create, message_post
+from apps.conversations.services import channel_declare, inbox_create, message_annotate, message_post
 from apps.conversations.types import (
     MAX_ATTACHMENTS,
     MAX_BODY,
     MAX_EXTERNAL_ID,
     MAX_TEXT,
+    Annotation,
     Arrival,
     ChannelKind,
     NewFile,
 )
 from apps.core.clock import now
 from apps.core.errors import Conflict, Invalid, NotFound, StorageFull, TooLarge
+from apps.core.sockets import MAX_QUEUED_BYTES
 from apps.core.tenancy import tenant_scope
 from apps.tenants.sweeping import files_sweep
 from tests.at_once import at_once
@@ -293,3 +296,17 @@ def test_the_wall_stands_around_files(talk: Talk, other_talk: Talk) -> None:
 def test_posting_needs_no_arrival(talk: Talk) -> None:
     posted = message_post(tenant_id=talk.tenant_id, conversation_id=talk.id, role="contact", text="hi")
     assert (posted.message.external_id, posted.message.attachments) == (None, ())
+
+
+def test_the_largest_message_fits_what_may_wait_for_a_socket(talk: Talk) -> None:
+    files = tuple(NewFile("😀" * 255, f"text/{'x' * 122}", b"") for _ in range(MAX_ATTACHMENTS))
+    text = "\x01" * MAX_TEXT
+    arrival = Arrival("😀" * MAX_EXTERNAL_ID, files)
+    posted = talk.post(text, role="agent", original=(text, "en"), arrival=arrival).message
+    translations = {f"l{number}": "😀" * MAX_TEXT for number in range(2)}
+    message_annotate(
+        tenant_id=talk.tenant_id, message_id=posted.id, annotation=Annotation("en", translations=translations)
+    )
+    body = message_get(tenant_id=talk.tenant_id, message_id=posted.id).as_dict(staff=True)
+    size_bytes = len(json.dumps(body, ensure_ascii=False).encode())
+    assert 180 * 1024 < size_bytes < MAX_QUEUED_BYTES

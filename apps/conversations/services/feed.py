@@ -25,8 +25,8 @@ from apps.inference.services import StreamEntry, hub
 Push = Callable[..., None]
 RESUME_GRACE_S = 0.3
 PAGE_MESSAGES = 100
-# A socket is cut when 256 KiB wait to be sent (core/sockets.py). The longest message is about 65 KiB as JSON, 175 KiB with
-# all that staff are told of it: one page, or one message that is longer than a page, always fits.
+# A socket is cut when 256 KiB wait to be sent (core/sockets.py). The longest message is about 90 KiB as JSON with its files,
+# 195 KiB with all that staff are told of it: one page, or one message that is longer than a page, always fits.
 PAGE_BYTES = 64 * 1024
 
 
