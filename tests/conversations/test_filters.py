@@ -9,13 +9,14 @@ from typing import Any
 import pytest
 from django.db import connection
 
-from apps.conversations.models import Contact, Conversation, ConversationTag
+from apps.conversations.models import Contact, Conversation, ConversationTag, Draft, Message
 from apps.conversations.selectors import conversations_list
 from apps.conversations.services import conversation_update, message_annotate
 from apps.conversations.types import Annotation
 from apps.core.clock import now
 from apps.core.tenancy import tenant_scope
 from tests.conversations.conftest import Talk
+from tests.superuser import analyse
 
 pytestmark = pytest.mark.django_db
 
@@ -131,6 +132,31 @@ def test_a_filter_is_looked_up_in_its_index(many: uuid.UUID, asked: Any, index: 
     assert at is not None, "\n".join(lines)
     assert condition in lines[at + 1]
     assert "Index Cond" in lines[at + 1]
+
+
+def test_an_external_id_is_looked_up_in_its_index(transactional_db: None, many: uuid.UUID) -> None:
+    with tenant_scope(many):
+        rows = list(Conversation.objects.all())
+        for number, row in enumerate(rows):
+            row.external_id = f"ticket-{number}"
+        Conversation.objects.bulk_update(rows, ["external_id"])
+    analyse("conversations_conversation")
+    assert "conversation_external_id" in _plan(many, external_id="ticket-7")
+
+
+@pytest.mark.parametrize(
+    ("rows", "index"),
+    [
+        (lambda: Message.objects.filter(external_id="<1@x>", external_inbox_id=uuid.uuid4()), "message_external_id"),
+        (lambda: Conversation.objects.filter(csat_value__isnull=False).order_by("id"), "conversation_score_kept"),
+        (lambda: Draft.objects.filter(judged=False, decided_at__isnull=False).order_by("id"), "draft_not_judged"),
+    ],
+    ids=["a message by its external id", "scores of before", "drafts of before"],
+)
+def test_what_is_looked_up_often_is_looked_up_in_an_index(many: uuid.UUID, rows: Any, index: str) -> None:
+    with tenant_scope(many), connection.cursor() as cursor:
+        cursor.execute("SET LOCAL enable_seqscan = off")
+        assert index in rows()[:10].explain()
 
 
 def test_an_index_on_the_lists_themselves_would_not_be_used(many: uuid.UUID) -> None:
