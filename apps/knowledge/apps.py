@@ -1,5 +1,4 @@
 from django.apps import AppConfig
-from django.conf import settings
 
 
 class KnowledgeConfig(AppConfig):
@@ -7,6 +6,4 @@ class KnowledgeConfig(AppConfig):
     label = "knowledge"
 
     def ready(self) -> None:
-        from apps.knowledge import handlers, lexis, stored_files  # noqa: F401  registers handlers and files
-
-        lexis.cache_dir_set(settings.DATA_DIR / "cache")
+        from apps.knowledge import handlers, stored_files  # noqa: F401  registers handlers and files

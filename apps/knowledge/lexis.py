@@ -9,12 +9,12 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterator
-from functools import cache, lru_cache
-from pathlib import Path
+from functools import lru_cache
 from threading import Lock
-from typing import Any
 
 import snowballstemmer
+
+from apps.core.chinese import segmenter
 
 MAX_TERM_CHARS = 60
 _MAX_POSITION = 16_383  # of PostgreSQL's tsvector
@@ -92,31 +92,5 @@ def _stem(word: str) -> str:
         return str(_stemmer.stemWord(word))
 
 
-_cache_dir: Path | None = None
-
-
-def cache_dir_set(path: Path) -> None:
-    """Say where the segmenter may keep its compiled dictionary: a folder that nobody else can write to."""
-    global _cache_dir
-    _cache_dir = path
-
-
-@cache
-def _segmenter() -> Any:
-    """Return jieba's tokenizer (about 1 s and 60 MB on first use, hence only when there is Chinese text)."""
-    import logging
-
-    import jieba
-
-    jieba.setLogLevel(logging.WARNING)
-    tokenizer = jieba.Tokenizer()
-    if _cache_dir is not None:
-        # jieba's default place is the shared temporary folder, from where it would load a file that anyone can leave.
-        _cache_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
-        tokenizer.tmp_dir = str(_cache_dir)
-    tokenizer.initialize()
-    return tokenizer
-
-
 def _segment(run: str) -> list[str]:
-    return [word for word in _segmenter().cut_for_search(run, HMM=False) if word.strip()]
+    return [word for word in segmenter().cut_for_search(run, HMM=False) if word.strip()]

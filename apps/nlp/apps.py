@@ -6,11 +6,15 @@ from importlib import import_module
 
 from django.apps import AppConfig
 
+from apps.core.chinese import segmenter
+from apps.core.offload import preloads
+
 
 class NlpConfig(AppConfig):
     name = "apps.nlp"
     label = "nlp"
 
     def ready(self) -> None:
-        """Register the handlers of jobs."""
+        """Register the handlers of jobs, and what long texts may need."""
         import_module("apps.nlp.handlers")
+        preloads.append(segmenter)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from functools import partial
 from importlib import import_module
 
 from django.apps import AppConfig
+
+from apps.core.offload import preloads
 
 
 class TranslationConfig(AppConfig):
@@ -12,6 +15,8 @@ class TranslationConfig(AppConfig):
     label = "translation"
 
     def ready(self) -> None:
-        """Register the handlers of jobs, and which stored files are ours."""
+        """Register the handlers of jobs, which stored files are ours, and what long texts need."""
         import_module("apps.translation.handlers")
         import_module("apps.translation.stored_files")
+        language = import_module("apps.translation.services.language")
+        preloads.extend([partial(language.language_of, "a text"), partial(language.languages_of, ["a text"])])

@@ -17,6 +17,7 @@ from django.http import FileResponse, HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 
 from apps.core.errors import AppError, DeadlineExceeded, Invalid, NotFound, Unavailable
+from apps.core.offload import offload
 from apps.core.tenancy import connection_release
 from apps.inference.services import engine_ready
 from apps.model_api.http import endpoint, json_response
@@ -80,7 +81,9 @@ def _translate(values: Mapping[str, Any], admission: Admission) -> tuple[Any, in
         {"source": source, "target": target, "format": reading.format_of(values)}
     )
     call = Call(admission.tenant_id, deadline=time.monotonic() + settings.API_DEADLINE_S)
-    outcomes, tokens = translate.texts_translate(call, texts, options)
+    outcomes, tokens = offload(
+        translate.texts_translate, call.tenant_id, sum(map(len, texts)), settings.API_DEADLINE_S, call, texts, options
+    )
     found = []
     for outcome in outcomes:
         if isinstance(outcome, AppError):
@@ -112,7 +115,9 @@ def detect(request: HttpRequest) -> HttpResponse:
 
 def _detect(values: Mapping[str, Any], admission: Admission) -> tuple[Any, int]:
     texts, _ = reading.texts_of(values)
-    return [_detected(*language.language_of(" ".join(texts)))], 0
+    text = " ".join(texts)
+    found = offload(language.language_of, admission.tenant_id, len(text), settings.API_DEADLINE_S, text)
+    return [_detected(*found)], 0
 
 
 @_open("POST")

@@ -7,9 +7,9 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
-import jieba
 from pydantic import Field
 
+from apps.core.chinese import segmenter
 from apps.inference.services import default_model
 from apps.nlp.services.grounding.text import Token, is_stopword, tokens
 from apps.nlp.services.heads import vectors_of
@@ -90,7 +90,7 @@ def _runs(text: str) -> list[list[str]]:
     """Return the runs of content words, as they are written."""
     if _CJK.search(text):
         # No spaces there: each word by itself, and no phrases.
-        return [[word] for word in jieba.cut(text) if len(word) > 1 and any(c.isalpha() for c in word)]
+        return [[word] for word in segmenter().cut(text) if len(word) > 1 and any(c.isalpha() for c in word)]
     runs: list[list[str]] = [[]]
     end = 0
     for token in tokens(text):

@@ -11,6 +11,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from apps.core.errors import AppError, Invalid, NotFound, TooLarge
+from apps.core.offload import offload
 from apps.inference.types import Priority
 from apps.nlp.services.table import TASKS
 from apps.nlp.types import Task
@@ -40,6 +41,12 @@ def nlp_run(
     if len(texts) > MAX_TEXTS:
         raise TooLarge(f"At most {MAX_TEXTS} texts can be given at once; use a batch for more.", code="too_many_texts")
     call = Call(tenant_id, priority, time.monotonic() + deadline_s)
+    return offload(_texts_run, tenant_id, sum(map(len, texts)), deadline_s, call, task, texts, parsed)
+
+
+def _texts_run(call: Call, task: str, texts: Sequence[str], parsed: Options) -> list[dict[str, Any]]:
+    """Return the outcomes; what is in it may hold the interpreter for as long as a text is long."""
+    chosen = TASKS[task]
     # Lone surrogates, which JSON can spell and nothing can write. One character for one: places stay true.
     texts = [_SURROGATE.sub("\ufffd", text) for text in texts]
     outcomes: list[Outcome | None] = [_refused(chosen, text) for text in texts]

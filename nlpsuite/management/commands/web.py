@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import threading
 from typing import Any
 
 import uvicorn
 from django.core.management.base import BaseCommand
 
+from apps.core.offload import offload_stop, offload_warm
 from nlpsuite.server import files_allow, listening_socket, server_config
 from nlpsuite.settings import env
+
+_WARM_S = 20.0
 
 
 class Command(BaseCommand):
@@ -17,5 +21,12 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         files_allow()
+        # When everything else has started.
+        warm = threading.Timer(_WARM_S, offload_warm)
+        warm.daemon = True
+        warm.start()
         config = server_config("nlpsuite.asgi:application")
-        uvicorn.Server(config).run(sockets=[listening_socket(env.HOST, env.PORT)])
+        try:
+            uvicorn.Server(config).run(sockets=[listening_socket(env.HOST, env.PORT)])
+        finally:
+            offload_stop()

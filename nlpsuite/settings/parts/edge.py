@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from nlpsuite.settings import env
+from nlpsuite.settings.parts.inference import NLPSUITE_ROLE
 
 # Only these peers are believed about whom they speak for (X-Forwarded-For, X-Forwarded-Proto).
 TRUSTED_PROXIES = env.env_networks("TRUSTED_PROXIES")
@@ -54,3 +55,7 @@ VISITOR_LIMITS = {
         "burst_share": 25,
     },
 }
+# Language tasks on texts longer than a long e-mail leave the web process for processes of their own (apps/core/offload.py).
+# They wait for the models most of the time; each takes some 20 MB beside what all share.
+OFFLOAD_CHARS = 4_000
+OFFLOAD_PROCESSES = env.env_int("OFFLOAD_PROCESSES", 8) if NLPSUITE_ROLE == "web" else 0
