@@ -153,8 +153,9 @@ def meaning(server: psycopg.Connection[Any], sizes: Sequence[int]) -> None:
 
 def meaning_of(tenant: uuid.UUID, queries: Any) -> None:
     """Print a line for an organisation: as it is searched, and how long each of the two ways takes."""
-    from apps.analysis.models import MessageVector
-    from apps.analysis.selectors import nearest
+    from apps.insights.models import MessageVector
+    from apps.insights.selectors import nearest
+
     from apps.core.tenancy import tenant_scope
 
     with tenant_scope(tenant):
@@ -178,7 +179,7 @@ def meaning_of(tenant: uuid.UUID, queries: Any) -> None:
 
 
 def _every(tenant: uuid.UUID, queries: Any) -> tuple[list[float], list[set[uuid.UUID]]]:
-    from apps.analysis.selectors.nearest import messages_nearest
+    from apps.insights.selectors.nearest import messages_nearest
 
     took, found = [], []
     for query in queries:

@@ -7,6 +7,7 @@ import math
 from typing import Any
 
 import structlog
+from apps.insights.api import router as insights_router
 from django.conf import settings
 from django.core.exceptions import RequestDataTooBig, TooManyFieldsSent, TooManyFilesSent
 from django.db import DataError, InterfaceError, OperationalError
@@ -25,9 +26,8 @@ from apps.accounts.access import ACTIVE_ORGANIZATION, access_principal_by_api_ke
 from apps.accounts.api import router as accounts_router
 from apps.accounts.api_public import router as invitations_router
 from apps.accounts.types import Principal
-from apps.analysis.api.conversations import router as insights_router
-from apps.analysis.api.jobs import router as batches_router
 from apps.assistant.api import router as assistant_router
+from apps.batches.api import router as batches_router
 from apps.conversations.api import router as conversations_router
 from apps.core.errors import AppError, Forbidden, Invalid, NotFound, StorageFull, Unauthenticated, Unavailable
 from apps.core.peers import client_network
@@ -101,6 +101,7 @@ class Renderer(JSONRenderer):
 # Operations are named after the module that a route was written in, and programs that are made from the OpenAPI document
 # call them so: a route keeps its name when it moves.
 _NAMED_AFTER = {
+    "apps.batches.api": "apps_analysis_api_jobs",
     "apps.nlp.api.classifiers": "apps_analysis_api_classifiers",
     "apps.nlp.api.tasks": "apps_analysis_api_nlp",
     "apps.translation.api": "apps_analysis_api_translation",

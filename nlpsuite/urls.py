@@ -18,7 +18,7 @@ urlpatterns = [
     path("i18n/", include("django.conf.urls.i18n")),
     path("knowledge/", include("apps.knowledge.urls")),
     path("inbox/", include("apps.inbox.urls")),
-    path("studio/", include("apps.analysis.urls")),
+    path("studio/", include("apps.studio.urls")),
     path("operations/", include("apps.inference.urls")),
     path("", include("apps.model_api.urls")),
     path("", include("apps.widget.urls")),

@@ -6,7 +6,7 @@ import contextlib
 
 import psutil
 
-MODULES = frozenset({"apps.knowledge.extract", "apps.analysis.tables", "apps.translation.markup"})
+MODULES = frozenset({"apps.knowledge.extract", "apps.batches.tables", "apps.translation.markup"})
 
 
 def boxes_running() -> set[int]:

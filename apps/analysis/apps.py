@@ -13,5 +13,4 @@ class AnalysisConfig(AppConfig):
 
     def ready(self) -> None:
         """Register the handlers of events and jobs."""
-        import_module("apps.analysis.handlers")
-        import_module("apps.analysis.stored_files")
+        import_module("apps.insights.handlers")

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import uuid
 
-from apps.analysis.services.annotations import ANNOTATE, annotations_hasten, message_annotate_run, message_read_later
-from apps.analysis.services.batches import DELETE, RUN, batch_delete_run, batch_job_ended, batch_run
-from apps.analysis.services.conversation_summaries import SUMMARIZE, conversation_summarize_run, summary_start
-from apps.analysis.services.message_vectors import BUILD, STORE
-from apps.events.services import event_declare, on
+from apps.events.services import on
 from apps.events.types import EventRecord
 from apps.inference.services import space_build, space_build_ended
+from apps.insights.services.annotations import ANNOTATE, annotations_hasten, message_annotate_run, message_read_later
+from apps.insights.services.conversation_summaries import SUMMARIZE, conversation_summarize_run, summary_start
+from apps.insights.services.message_vectors import BUILD, STORE
 from apps.jobs.services import JobContext, job_end_hook, job_handler
 
 
@@ -37,9 +36,6 @@ def conversation_updated(event: EventRecord) -> None:
         summary_start(tenant_id=event.tenant_id, conversation_id=event.subject_id, reason="handoff")
 
 
-event_declare("batch.finished", "batch.failed")
-
-
 @job_handler(BUILD)
 def vectors_build_job(ctx: JobContext) -> None:
     """Make the messages' vectors in the space that is to serve next."""
@@ -49,6 +45,3 @@ def vectors_build_job(ctx: JobContext) -> None:
 job_end_hook(BUILD)(space_build_ended)
 job_handler(ANNOTATE)(message_annotate_run)
 job_handler(SUMMARIZE)(conversation_summarize_run)
-job_handler(RUN)(batch_run)
-job_end_hook(RUN)(batch_job_ended)
-job_handler(DELETE)(batch_delete_run)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from apps.analysis.views import batches, studio, translation
+from apps.studio.views import batches, studio, translation
 
 app_name = "studio"
 urlpatterns = [

@@ -54,6 +54,7 @@ INSTALLED_APPS = [
     "apps.knowledge",
     "apps.translation",
     "apps.nlp",
+    "apps.batches",
     "apps.analysis",
     "apps.assistant",
     "apps.widget",

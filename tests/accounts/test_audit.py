@@ -22,8 +22,8 @@ from apps.accounts.services import (
     member_create,
     member_remove,
 )
-from apps.analysis.services.batches.control import batch_cancel, batch_delete, batch_pause, batch_resume
-from apps.analysis.services.batches.create import batch_create_from_items
+from apps.batches.services.control import batch_cancel, batch_delete, batch_pause, batch_resume
+from apps.batches.services.create import batch_create_from_items
 from apps.conversations.services import (
     contact_delete,
     conversation_create,

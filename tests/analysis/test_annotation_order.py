@@ -7,9 +7,9 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from apps.insights.models import MessageVector
+from apps.insights.services.annotations import ANNOTATE
 
-from apps.analysis.models import MessageVector
-from apps.analysis.services.annotations import ANNOTATE
 from apps.conversations.services import conversation_update
 from apps.core.clock import now
 from apps.core.tenancy import tenant_scope
@@ -113,5 +113,5 @@ def test_a_question_that_is_never_answered_is_read_all_the_same(talk: Talk, hint
 def test_reading_a_message_is_the_last_thing_that_it_sets_off() -> None:
     """Whatever the order in which apps are loaded: the answer's job is the first that is made."""
     modules: list[Any] = [handler.__module__ for handler in handlers_of("message.created")]
-    assert modules[-1] == "apps.analysis.handlers"
+    assert modules[-1] == "apps.insights.handlers"
     assert modules.index("apps.assistant.handlers") < len(modules) - 1

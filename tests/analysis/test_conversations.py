@@ -7,11 +7,11 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from apps.insights.models import MessageVector
+from apps.insights.services.annotations import ANNOTATE, annotation_start
+from apps.insights.services.conversation_summaries import MIN_MESSAGES, SUMMARIZE
 from django.core.management import call_command
 
-from apps.analysis.models import MessageVector
-from apps.analysis.services.annotations import ANNOTATE, annotation_start
-from apps.analysis.services.conversation_summaries import MIN_MESSAGES, SUMMARIZE
 from apps.conversations.services import conversation_handoff, conversation_update
 from apps.conversations.services.annotations import mood_of
 from apps.core.tenancy import tenant_scope
@@ -128,7 +128,7 @@ def test_a_message_in_a_language_nobody_reads_has_a_language_alone(talk: Talk) -
 def test_without_a_translator_a_foreign_message_has_a_language_alone(
     talk: Talk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("apps.analysis.services.annotations.sources_for", lambda target: [])
+    monkeypatch.setattr("apps.insights.services.annotations.sources_for", lambda target: [])
     talk.post("A minha encomenda ainda não chegou e estou muito aborrecida com isso.")
     _run(talk)
     assert (talk.messages()[0].language, talk.messages()[0].sentiment) == ("pt", "")

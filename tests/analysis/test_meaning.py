@@ -11,10 +11,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from apps.insights.models import EMBEDDING_DIMENSIONS, MessageVector
+from apps.insights.selectors import meaning
 
-from apps.analysis.models import MessageVector
-from apps.analysis.models.conversations import EMBEDDING_DIMENSIONS
-from apps.analysis.selectors import meaning
 from apps.core.tenancy import tenant_scope
 from apps.inference.services import default_space
 from tests import fakes

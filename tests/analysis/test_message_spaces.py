@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from apps.insights.models import MessageVector
+from apps.insights.services.annotations import annotation_start
 
-from apps.analysis.models import MessageVector
-from apps.analysis.services.annotations import annotation_start
 from apps.core.tenancy import tenant_scope
 from apps.inference.catalogue import MINILM
 from apps.inference.services import MESSAGES, space_building, spaces_follow, spaces_list

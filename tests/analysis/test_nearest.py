@@ -7,12 +7,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from apps.insights.models import EMBEDDING_DIMENSIONS, MessageVector
+from apps.insights.selectors import nearest
+from apps.insights.selectors.nearest import messages_nearest
 from django.db import connection
 
-from apps.analysis.models import MessageVector
-from apps.analysis.models.conversations import EMBEDDING_DIMENSIONS
-from apps.analysis.selectors import nearest
-from apps.analysis.selectors.nearest import messages_nearest
 from apps.conversations.models import Message
 from apps.conversations.services import conversation_create
 from apps.core.tenancy import tenant_scope

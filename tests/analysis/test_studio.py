@@ -135,7 +135,7 @@ def test_an_address_inside_the_network_is_refused(analyst: Client, url: str) -> 
 
 
 def test_reading_is_limited_per_organisation(analyst: Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("apps.analysis.views.studio.READS_PER_MINUTE", 2)
+    monkeypatch.setattr("apps.studio.views.studio.READS_PER_MINUTE", 2)
     codes = [_read(analyst).status_code for _ in range(3)]
     assert codes == [422, 422, 429]
 

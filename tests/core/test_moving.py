@@ -19,6 +19,8 @@ MOVES = [
     ("analysis", "0011_to_translation"),
     ("nlp", "0001_initial"),
     ("analysis", "0012_to_nlp"),
+    ("batches", "0001_initial"),
+    ("analysis", "0013_to_batches"),
 ]
 
 

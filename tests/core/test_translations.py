@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from apps.studio.messages import STUDIO_MESSAGES
+from apps.studio.messages_batches import BATCH_MESSAGES
 from babel.messages.extract import extract
 from babel.messages.pofile import read_po
 from django.conf import settings
 from django.utils.translation.template import templatize
 
-from apps.analysis.messages import STUDIO_MESSAGES
-from apps.analysis.messages_batches import BATCH_MESSAGES
 from apps.core.management.commands.compile_catalogs import catalogue_compile
 from apps.inbox.messages import CONSOLE_MESSAGES
 from apps.inference.messages import OPERATIONS_MESSAGES

@@ -69,7 +69,7 @@ def test_a_late_handler_that_always_fails_leaves_the_bot_its_answers(
     from apps.conversations.services import conversation_create, message_post
 
     monkeypatch.setattr("apps.jobs.services.enqueue.broker_hint", lambda *_: None)
-    monkeypatch.setattr("apps.analysis.handlers.message_read_later", lambda **_: _fail(None))  # type: ignore[arg-type]
+    monkeypatch.setattr("apps.insights.handlers.message_read_later", lambda **_: _fail(None))  # type: ignore[arg-type]
     talk = conversation_create(tenant_id=tenant.id, contact={}).id
     message_post(tenant_id=tenant.id, conversation_id=talk, role="contact", text="When do you open?")
     dispatch_due()

@@ -262,7 +262,7 @@ def test_no_process_is_left_behind(tmp_path: Path) -> None:
     assert boxes_running() == set()
 
 
-@pytest.mark.parametrize("box", ["apps.knowledge.extract", "apps.analysis.tables", "apps.translation.markup"])
+@pytest.mark.parametrize("box", ["apps.knowledge.extract", "apps.batches.tables", "apps.translation.markup"])
 def test_a_box_loads_nothing_that_takes_long(box: str) -> None:
     """A box starts for each file: with Django or a model library that would take seconds."""
     code = (

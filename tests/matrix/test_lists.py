@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from django.db import connection
 
-from apps.analysis.selectors.batches import batches_list
+from apps.batches.selectors.batches import batches_list
 from apps.conversations.selectors import conversations_list
 from apps.core.ids import new_id
 from apps.core.tenancy import tenant_scope

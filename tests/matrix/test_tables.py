@@ -38,6 +38,7 @@ LAYERS = [
     "knowledge",
     "translation",
     "nlp",
+    "batches",
     "analysis",
     "assistant",
 ]

@@ -13,15 +13,16 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from apps.insights.models import MessageVector
+from apps.insights.services.annotations import annotation_start
+from apps.insights.services.conversation_summaries import summary_start
 from django.core.files.base import ContentFile
 from django.core.files.storage import default_storage
 from django.core.files.uploadedfile import SimpleUploadedFile
 
-from apps.analysis.models import Batch, MessageVector
-from apps.analysis.services.annotations import annotation_start
-from apps.analysis.services.batches import batch_create_from_items, batch_delete, batches_prune
-from apps.analysis.services.conversation_summaries import summary_start
 from apps.assistant.services import draft_start, reply_start
+from apps.batches.models import Batch
+from apps.batches.services import batch_create_from_items, batch_delete, batches_prune
 from apps.conversations.models import Contact, Conversation, ConversationTerm, Rating
 from apps.conversations.services import (
     conversation_create,

@@ -7,14 +7,15 @@ import uuid
 from dataclasses import dataclass, field
 from typing import Any
 
+from apps.insights.models import MessageVector
 from django.core.files.uploadedfile import SimpleUploadedFile
 
 from apps.accounts.services import api_key_create, invitation_create, member_create
-from apps.analysis.batches.types import InputRow
-from apps.analysis.models import Batch, MessageVector
-from apps.analysis.services.batches import batch_create_from_items
-from apps.analysis.services.batches.chunks import Chunk, chunk_commit
 from apps.assistant.models import Reply
+from apps.batches.models import Batch
+from apps.batches.services import batch_create_from_items
+from apps.batches.services.chunks import Chunk, chunk_commit
+from apps.batches.types import InputRow
 from apps.conversations.services import (
     conversation_create,
     conversation_update,

@@ -18,7 +18,7 @@ from django.core.management import call_command
 from django.db import models
 from structlog.testing import capture_logs
 
-from apps.analysis.models import Batch
+from apps.batches.models import Batch
 from apps.core import stored_files
 from apps.core.clock import now
 from apps.core.ids import new_id

@@ -9,9 +9,9 @@ from ninja import Router, Schema
 from pydantic import ConfigDict, Field
 
 from apps.accounts.access import principal_of
-from apps.analysis.selectors.meaning import conversations_meaning
-from apps.analysis.services.conversation_translate import conversation_translate
 from apps.conversations.access import access_conversation_by_id
+from apps.insights.selectors.meaning import conversations_meaning
+from apps.insights.services.conversation_translate import conversation_translate
 from apps.translation.services.translate import Language
 
 router = Router(tags=["conversations"])

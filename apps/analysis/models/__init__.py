@@ -1,11 +1,5 @@
-"""Batches; message vectors."""
+"""Messages by their meaning."""
 
-from apps.analysis.models.batches import Batch, BatchCell, BatchRow
-from apps.analysis.models.conversations import MessageVector
+from apps.insights.models import MessageVector
 
-__all__ = [
-    "Batch",
-    "BatchCell",
-    "BatchRow",
-    "MessageVector",
-]
+__all__ = ["MessageVector"]

@@ -12,15 +12,15 @@ from typing import Any
 
 import numpy as np
 
-from apps.analysis.models.conversations import EMBEDDING_DIMENSIONS
-from apps.analysis.selectors.nearest import Near, messages_nearest
-from apps.analysis.services.annotations import text_read
 from apps.conversations.selectors import conversations_by_ids, messages_by_ids
 from apps.conversations.types import ConversationInfo, MessageInfo
 from apps.core.errors import Invalid, Unavailable
 from apps.core.pagination import page_limit
 from apps.core.tenancy import connection_release
 from apps.inference.services import MESSAGES, space_model, space_serving
+from apps.insights.models import EMBEDDING_DIMENSIONS
+from apps.insights.selectors.nearest import Near, messages_nearest
+from apps.insights.services.annotations import text_read
 from apps.nlp.services.heads import vectors_of
 from apps.translation.types import Call
 

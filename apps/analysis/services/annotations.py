@@ -12,8 +12,6 @@ import uuid
 from dataclasses import dataclass
 from typing import Any
 
-from apps.analysis.models import MessageVector
-from apps.analysis.services.message_vectors import vectors_keep
 from apps.conversations.selectors import conversation_get, message_get, message_ids, messages_before
 from apps.conversations.services import message_annotate
 from apps.conversations.types import Annotation, MessageInfo
@@ -21,6 +19,8 @@ from apps.core.errors import Invalid, NotFound, Unavailable
 from apps.core.tenancy import tenant_scope
 from apps.inference.services import MESSAGES, SpacesChanged, space_model, spaces_hold, spaces_writing
 from apps.inference.types import Priority
+from apps.insights.models import MessageVector
+from apps.insights.services.message_vectors import vectors_keep
 from apps.jobs.services import JobContext, job_enqueue, jobs_hasten
 from apps.nlp.services.heads import vectors_of
 from apps.nlp.services.running import nlp_run

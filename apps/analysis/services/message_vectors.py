@@ -8,12 +8,11 @@ from typing import Any
 
 from django.db.models import Exists, OuterRef
 
-from apps.analysis.models import MessageVector
-from apps.analysis.models.conversations import EMBEDDING_DIMENSIONS
 from apps.conversations.selectors import messages_by_ids
 from apps.conversations.types import MessageInfo
 from apps.core.tenancy import current_tenant_id
 from apps.inference.services import MESSAGES, VectorStore, space_serving, store_register, vectors_clear
+from apps.insights.models import EMBEDDING_DIMENSIONS, MessageVector
 
 BUILD = "analysis.vectors_build"
 # The language that the encoder reads best: a message is embedded in its translation, where there is one.

@@ -10,13 +10,13 @@ from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
 from apps.accounts.types import Principal
-from apps.analysis.messages import STUDIO_MESSAGES
-from apps.analysis.messages_batches import BATCH_MESSAGES
-from apps.analysis.selectors.batches import batch_get
-from apps.analysis.views.staff import refused, staff
-from apps.analysis.views.studio import form_choices, page_render
+from apps.batches.selectors.batches import batch_get
 from apps.core.errors import AppError
 from apps.core.languages import catalogue_render
+from apps.studio.messages import STUDIO_MESSAGES
+from apps.studio.messages_batches import BATCH_MESSAGES
+from apps.studio.views.staff import refused, staff
+from apps.studio.views.studio import form_choices, page_render
 
 
 def _page(request: HttpRequest, template: str, context: dict[str, Any]) -> HttpResponse:

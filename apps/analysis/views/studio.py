@@ -10,13 +10,13 @@ from django.shortcuts import render
 from django.views.decorators.http import require_POST, require_safe
 
 from apps.accounts.types import Principal
-from apps.analysis.messages import STUDIO_MESSAGES
-from apps.analysis.views.staff import staff
 from apps.core.errors import AppError, Invalid
 from apps.core.languages import catalogue_render
 from apps.inference.services import model_list
 from apps.knowledge.selectors import collections_list
 from apps.knowledge.services import document_read, page_read
+from apps.studio.messages import STUDIO_MESSAGES
+from apps.studio.views.staff import staff
 from apps.translation.types import MAX_CHARS
 from apps.usage.services import rate_check
 

@@ -6,11 +6,11 @@ from django.http import HttpRequest, HttpResponse
 from django.views.decorators.http import require_safe
 
 from apps.accounts.types import Principal
-from apps.analysis.messages import STUDIO_MESSAGES
-from apps.analysis.messages_translation import TRANSLATION_MESSAGES
-from apps.analysis.views.staff import staff
-from apps.analysis.views.studio import page_render
 from apps.core.languages import catalogue_render
+from apps.studio.messages import STUDIO_MESSAGES
+from apps.studio.messages_translation import TRANSLATION_MESSAGES
+from apps.studio.views.staff import staff
+from apps.studio.views.studio import page_render
 from apps.translation.services.documents import MAX_BYTES
 from apps.translation.services.pairs import languages_targets
 

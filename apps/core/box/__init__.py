@@ -2,5 +2,5 @@
 
 `closing` is what the process does to itself before it looks at a byte, `process` how others start it and hear from it.
 Neither imports Django. Who has a parser for files of strangers runs it here: documents of the knowledge base
-(`knowledge/extract`), documents to translate (`translation/markup`), tables of batches (`analysis/tables`).
+(`knowledge/extract`), documents to translate (`translation/markup`), tables of batches (`batches/tables`).
 """

@@ -7,8 +7,8 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from apps.analysis.services.annotations import annotations_start_missing
 from apps.core.errors import AppError
+from apps.insights.services.annotations import annotations_start_missing
 from apps.tenants.selectors import organization_by_slug
 
 

@@ -1,0 +1,1 @@
+"""Reads of batches and of what their charts show."""
