@@ -153,10 +153,9 @@ def meaning(server: psycopg.Connection[Any], sizes: Sequence[int]) -> None:
 
 def meaning_of(tenant: uuid.UUID, queries: Any) -> None:
     """Print a line for an organisation: as it is searched, and how long each of the two ways takes."""
+    from apps.core.tenancy import tenant_scope
     from apps.insights.models import MessageVector
     from apps.insights.selectors import nearest
-
-    from apps.core.tenancy import tenant_scope
 
     with tenant_scope(tenant):
         rows = MessageVector.objects.count()

@@ -7,7 +7,6 @@ import math
 from typing import Any
 
 import structlog
-from apps.insights.api import router as insights_router
 from django.conf import settings
 from django.core.exceptions import RequestDataTooBig, TooManyFieldsSent, TooManyFilesSent
 from django.db import DataError, InterfaceError, OperationalError
@@ -32,6 +31,7 @@ from apps.conversations.api import router as conversations_router
 from apps.core.errors import AppError, Forbidden, Invalid, NotFound, StorageFull, Unauthenticated, Unavailable
 from apps.core.peers import client_network
 from apps.core.storage import storage_is_full
+from apps.insights.api import router as insights_router
 from apps.knowledge.api import router as knowledge_router
 from apps.nlp.api.classifiers import router as classifiers_router
 from apps.nlp.api.tasks import router as nlp_router
@@ -101,6 +101,7 @@ class Renderer(JSONRenderer):
 # Operations are named after the module that a route was written in, and programs that are made from the OpenAPI document
 # call them so: a route keeps its name when it moves.
 _NAMED_AFTER = {
+    "apps.insights.api": "apps_analysis_api_conversations",
     "apps.batches.api": "apps_analysis_api_jobs",
     "apps.nlp.api.classifiers": "apps_analysis_api_classifiers",
     "apps.nlp.api.tasks": "apps_analysis_api_nlp",

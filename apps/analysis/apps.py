@@ -1,8 +1,6 @@
-"""NLP on any text: tasks, batches, stored results."""
+"""Migrations alone: the tables that now belong to `translation`, `nlp`, `batches` and `insights` were made here."""
 
 from __future__ import annotations
-
-from importlib import import_module
 
 from django.apps import AppConfig
 
@@ -10,7 +8,3 @@ from django.apps import AppConfig
 class AnalysisConfig(AppConfig):
     name = "apps.analysis"
     label = "analysis"
-
-    def ready(self) -> None:
-        """Register the handlers of events and jobs."""
-        import_module("apps.insights.handlers")

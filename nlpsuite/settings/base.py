@@ -55,6 +55,7 @@ INSTALLED_APPS = [
     "apps.translation",
     "apps.nlp",
     "apps.batches",
+    "apps.insights",
     "apps.analysis",
     "apps.assistant",
     "apps.widget",

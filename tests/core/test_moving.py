@@ -21,6 +21,8 @@ MOVES = [
     ("analysis", "0012_to_nlp"),
     ("batches", "0001_initial"),
     ("analysis", "0013_to_batches"),
+    ("insights", "0001_initial"),
+    ("analysis", "0014_to_insights"),
 ]
 
 

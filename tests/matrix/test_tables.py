@@ -39,7 +39,7 @@ LAYERS = [
     "translation",
     "nlp",
     "batches",
-    "analysis",
+    "insights",
     "assistant",
 ]
 

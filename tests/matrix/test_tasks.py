@@ -13,9 +13,6 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from apps.insights.models import MessageVector
-from apps.insights.services.annotations import annotation_start
-from apps.insights.services.conversation_summaries import summary_start
 from django.core.files.base import ContentFile
 from django.core.files.storage import default_storage
 from django.core.files.uploadedfile import SimpleUploadedFile
@@ -40,6 +37,9 @@ from apps.inference.models import VectorSpace
 from apps.inference.services import answering, spaces_follow
 from apps.inference.services.rpc import payload_key
 from apps.inference.services.streams import stream_key
+from apps.insights.models import MessageVector
+from apps.insights.services.annotations import annotation_start
+from apps.insights.services.conversation_summaries import summary_start
 from apps.jobs.models import Job, JobDispatch
 from apps.jobs.services import JobContext, job_enqueue, job_kinds, job_run, jobs_sweep
 from apps.knowledge.models import ChunkVector, Source

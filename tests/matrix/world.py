@@ -7,7 +7,6 @@ import uuid
 from dataclasses import dataclass, field
 from typing import Any
 
-from apps.insights.models import MessageVector
 from django.core.files.uploadedfile import SimpleUploadedFile
 
 from apps.accounts.services import api_key_create, invitation_create, member_create
@@ -31,6 +30,7 @@ from apps.conversations.types import Annotation, Arrival, NewFile
 from apps.core.clock import now
 from apps.core.tenancy import tenant_scope
 from apps.inference.services import MESSAGES, PASSAGES, default_space, spaces_hold
+from apps.insights.models import MessageVector
 from apps.jobs.services import job_enqueue
 from apps.knowledge.chunking import ChunkDraft
 from apps.knowledge.models import Source

@@ -11,13 +11,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from apps.insights.models import MessageVector
-from apps.insights.services.annotations import annotation_start
 
 from apps.core.tenancy import tenant_scope
 from apps.inference.catalogue import MINILM
 from apps.inference.services import MESSAGES, space_building, spaces_follow, spaces_list
 from apps.inference.types import EmbedResult
+from apps.insights.models import MessageVector
+from apps.insights.services.annotations import annotation_start
 from apps.jobs.models import Job, JobDispatch
 from apps.jobs.services import job_run
 from apps.nlp.models import ClassifierVersion

@@ -7,13 +7,13 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from apps.insights.models import MessageVector
-from apps.insights.services.annotations import ANNOTATE
 
 from apps.conversations.services import conversation_update
 from apps.core.clock import now
 from apps.core.tenancy import tenant_scope
 from apps.events.services import dispatch_due, handlers_of
+from apps.insights.models import MessageVector
+from apps.insights.services.annotations import ANNOTATE
 from apps.jobs.models import Job, JobDispatch
 from apps.jobs.services import job_run, jobs_sweep
 from tests import fakes

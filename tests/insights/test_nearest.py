@@ -7,14 +7,14 @@ from typing import Any
 
 import numpy as np
 import pytest
-from apps.insights.models import EMBEDDING_DIMENSIONS, MessageVector
-from apps.insights.selectors import nearest
-from apps.insights.selectors.nearest import messages_nearest
 from django.db import connection
 
 from apps.conversations.models import Message
 from apps.conversations.services import conversation_create
 from apps.core.tenancy import tenant_scope
+from apps.insights.models import EMBEDDING_DIMENSIONS, MessageVector
+from apps.insights.selectors import nearest
+from apps.insights.selectors.nearest import messages_nearest
 
 pytestmark = pytest.mark.django_db
 Ids = list[uuid.UUID]

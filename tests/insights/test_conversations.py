@@ -7,15 +7,15 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from apps.insights.models import MessageVector
-from apps.insights.services.annotations import ANNOTATE, annotation_start
-from apps.insights.services.conversation_summaries import MIN_MESSAGES, SUMMARIZE
 from django.core.management import call_command
 
 from apps.conversations.services import conversation_handoff, conversation_update
 from apps.conversations.services.annotations import mood_of
 from apps.core.tenancy import tenant_scope
 from apps.events.services import dispatch_due
+from apps.insights.models import MessageVector
+from apps.insights.services.annotations import ANNOTATE, annotation_start
+from apps.insights.services.conversation_summaries import MIN_MESSAGES, SUMMARIZE
 from apps.jobs.models import Job
 from apps.jobs.services import job_run
 from tests import fakes

@@ -8,6 +8,8 @@ from pgvector.django import HalfVectorField, HnswIndex
 from apps.core.bases import TenantModel
 from apps.inference.types import SPACE_CHARS
 
+# The table, constraints and indexes keep the names that they were made under, in the app `analysis`: processes of the
+# version before read and write them, too.
 EMBEDDING_DIMENSIONS = 384
 
 
@@ -25,6 +27,7 @@ class MessageVector(TenantModel):
     embedding = HalfVectorField(dimensions=EMBEDDING_DIMENSIONS)
 
     class Meta(TenantModel.Meta):
+        db_table = "analysis_messagevector"
         constraints = [
             models.UniqueConstraint(fields=["tenant_id", "message", "space"], name="analysis_messagevector_once")
         ]

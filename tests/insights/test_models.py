@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from apps.insights.services.annotations import annotation_start
 
 from apps.core.tenancy import tenant_scope
+from apps.insights.services.annotations import annotation_start
 from apps.jobs.services import job_run
 from tests.conversations.conftest import Talk
 

@@ -11,11 +11,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from apps.insights.models import EMBEDDING_DIMENSIONS, MessageVector
-from apps.insights.selectors import meaning
 
 from apps.core.tenancy import tenant_scope
 from apps.inference.services import default_space
+from apps.insights.models import EMBEDDING_DIMENSIONS, MessageVector
+from apps.insights.selectors import meaning
 from tests import fakes
 from tests.conftest import ApiClient
 from tests.conversations.conftest import Talk

@@ -1,1 +1,0 @@
-"""Batches, and what is found about messages."""
