@@ -12,6 +12,8 @@ from apps.insights.services.conversation_summaries import SUMMARIZE, conversatio
 from apps.insights.services.message_vectors import BUILD, STORE
 from apps.jobs.services import JobContext, job_end_hook, job_handler
 
+# The names of the handlers are kept from the app that they came from: deliveries that are under way carry them.
+
 
 @on("message.created", name="analysis.message_read", late=True)
 def message_created(event: EventRecord) -> None:

@@ -60,6 +60,7 @@ INSTALLED_APPS = [
     "apps.assistant",
     "apps.widget",
     "apps.inbox",
+    "apps.studio",
     "apps.model_api",
 ]
 MIDDLEWARE = [

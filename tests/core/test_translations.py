@@ -10,8 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from apps.studio.messages import STUDIO_MESSAGES
-from apps.studio.messages_batches import BATCH_MESSAGES
 from babel.messages.extract import extract
 from babel.messages.pofile import read_po
 from django.conf import settings
@@ -21,6 +19,8 @@ from apps.core.management.commands.compile_catalogs import catalogue_compile
 from apps.inbox.messages import CONSOLE_MESSAGES
 from apps.inference.messages import OPERATIONS_MESSAGES
 from apps.nlp.services.intents import SUPPORT_INTENTS
+from apps.studio.messages import STUDIO_MESSAGES
+from apps.studio.messages_batches import BATCH_MESSAGES
 from apps.widget.messages import FRAME_MESSAGES
 
 ROOT = Path(settings.BASE_DIR)

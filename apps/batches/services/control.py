@@ -19,6 +19,7 @@ from apps.events.services import audit_record
 from apps.jobs.services import JobContext, job_cancel, job_enqueue
 from apps.tenants.selectors import organization_ids, organization_settings
 
+# Kept from the app that it came from: jobs that wait, and processes of the version before, know it by this name.
 DELETE = "analysis.batch_delete"
 # So many rows go in one transaction, which stays far below the database's time limit.
 DELETE_ROWS = 10_000

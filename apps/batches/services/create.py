@@ -29,6 +29,7 @@ from apps.events.services import audit_record
 from apps.jobs.services import job_enqueue
 from apps.nlp.services.running import options_parse, task_get
 
+# Kept from the app that it came from: jobs that wait, and processes of the version before, know it by this name.
 RUN = "analysis.batch_run"
 QUEUE = "batch"
 # Of one organisation: those that wait, run or have not been started.

@@ -29,6 +29,7 @@ from apps.translation.services.pairs import language_base, sources_for
 from apps.translation.services.translate import SURE
 from apps.translation.types import Call
 
+# Kept from the app that it came from: jobs that wait, and processes of the version before, know it by this name.
 ANNOTATE = "analysis.message_annotate"
 # The language that the models of sentiment, intents and search by meaning read.
 READING = "en"

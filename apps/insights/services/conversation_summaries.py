@@ -18,6 +18,7 @@ from apps.core.errors import NotFound
 from apps.jobs.services import JobContext, job_enqueue
 from apps.nlp.services.running import nlp_run
 
+# Kept from the app that it came from: jobs that wait, and processes of the version before, know it by this name.
 SUMMARIZE = "analysis.conversation_summarize"
 # Fewer messages than this are read as quickly as their summary.
 MIN_MESSAGES = 4

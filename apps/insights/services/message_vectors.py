@@ -14,6 +14,7 @@ from apps.core.tenancy import current_tenant_id
 from apps.inference.services import MESSAGES, VectorStore, space_serving, store_register, vectors_clear
 from apps.insights.models import EMBEDDING_DIMENSIONS, MessageVector
 
+# Kept from the app that it came from: jobs that wait, and processes of the version before, know it by this name.
 BUILD = "analysis.vectors_build"
 # The language that the encoder reads best: a message is embedded in its translation, where there is one.
 READING = "en"

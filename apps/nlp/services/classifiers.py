@@ -27,6 +27,7 @@ from apps.nlp.services.heads import vectors_of
 from apps.nlp.types import ClassifierInfo, VersionInfo
 from apps.translation.types import Call
 
+# Kept from the app that it came from: jobs that wait, and processes of the version before, know it by this name.
 TRAIN = "analysis.classifier_train"
 MAX_CLASSIFIERS = 200
 MAX_EXAMPLES = 5_000

@@ -38,6 +38,7 @@ from apps.translation.services.translate import TranslateOptions, segments_trans
 from apps.translation.types import Call
 from apps.usage.services.tokens import tokens_add, tokens_check
 
+# Kept from the app that it came from: jobs that wait, and processes of the version before, know it by this name.
 TRANSLATE = "analysis.document_translate"
 MAX_BYTES = 10 * 1024 * 1024
 # Of one organisation: kept, and not finished.

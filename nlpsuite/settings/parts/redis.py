@@ -43,6 +43,7 @@ CELERY_BROKER_TRANSPORT_OPTIONS = {
     "global_keyprefix": "celery:",
 }
 CELERY_TASK_ROUTES = {"apps.inference.tasks.*": {"queue": "inference"}}
+# Tasks of apps that were split off `analysis` keep its name: beats and workers of the version before know them so.
 CELERY_BEAT_SCHEDULE = {
     "jobs-sweep": {"task": "apps.jobs.tasks.job_sweep_task", "schedule": 10.0, "options": {"expires": 20}},
     "batches-prune": {

@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from apps.studio.messages import STUDIO_MESSAGES
-from apps.studio.messages_translation import TRANSLATION_MESSAGES
 from django.conf import settings
 from django.test import Client
 
 from apps.accounts.services import member_create
+from apps.studio.messages import STUDIO_MESSAGES
+from apps.studio.messages_translation import TRANSLATION_MESSAGES
 
 KEY = re.compile(r'\bt\("(\w+)"')
 
