@@ -19,7 +19,7 @@ urlpatterns = [
     path("knowledge/", include("apps.knowledge.urls")),
     path("inbox/", include("apps.inbox.urls")),
     path("studio/", include("apps.studio.urls")),
-    path("operations/", include("apps.inference.urls")),
+    path("operations/", include("apps.console.urls")),
     path("", include("apps.model_api.urls")),
     path("", include("apps.widget.urls")),
 ]

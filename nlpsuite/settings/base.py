@@ -61,6 +61,7 @@ INSTALLED_APPS = [
     "apps.widget",
     "apps.inbox",
     "apps.studio",
+    "apps.console",
     "apps.model_api",
 ]
 MIDDLEWARE = [

@@ -214,7 +214,7 @@ def _recorded_in_the_code() -> set[str]:
 
 def test_every_audited_action_is_known_here() -> None:
     # Made by other actors than the tester: two see below, the switch see tests/knowledge/test_spaces.py, the retry see
-    # tests/inference/test_operations_deliveries.py.
+    # tests/console/test_deliveries.py.
     others = {"organization.created", "invitation.accepted", "vectors.switched", "deliveries.retried"}
     assert _recorded_in_the_code() == set(ACTIONS) | others
 

@@ -15,9 +15,9 @@ from babel.messages.pofile import read_po
 from django.conf import settings
 from django.utils.translation.template import templatize
 
+from apps.console.messages import OPERATIONS_MESSAGES
 from apps.core.management.commands.compile_catalogs import catalogue_compile
 from apps.inbox.messages import CONSOLE_MESSAGES
-from apps.inference.messages import OPERATIONS_MESSAGES
 from apps.nlp.services.intents import SUPPORT_INTENTS
 from apps.studio.messages import STUDIO_MESSAGES
 from apps.studio.messages_batches import BATCH_MESSAGES
@@ -67,7 +67,7 @@ def test_a_translation_keeps_its_places(text: str) -> None:
     [
         (("static/widget/frame", "static/js/lib"), FRAME_MESSAGES),
         (("static/inbox", "static/js/lib"), CONSOLE_MESSAGES),
-        (("static/operations",), OPERATIONS_MESSAGES),
+        (("static/console",), OPERATIONS_MESSAGES),
         (("static/studio/batches",), STUDIO_MESSAGES | BATCH_MESSAGES),
     ],
     ids=["frame", "console", "operations", "batches"],

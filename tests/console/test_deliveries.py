@@ -10,12 +10,12 @@ from django.test import Client
 
 from apps.accounts.services import member_create, operator_set
 from apps.accounts.types import ROLES
+from apps.console import views
 from apps.core.clock import now
 from apps.core.ids import new_id
 from apps.core.tenancy import tenant_scope
 from apps.events.models import AuditEntry, Delivery
 from apps.events.selectors import handlers_behind
-from apps.inference import views
 
 pytestmark = pytest.mark.django_db
 RETRY = "/operations/deliveries/retry"

@@ -1,4 +1,4 @@
-"""The texts of the operators' page's scripts. Keys are used in static/operations/."""
+"""The texts of the operators' page's scripts. Keys are used in static/console/."""
 
 from __future__ import annotations
 

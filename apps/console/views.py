@@ -13,13 +13,13 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 from psycopg_pool import PoolTimeout
 
+from apps.console.messages import OPERATIONS_MESSAGES
 from apps.core.clock import now
 from apps.core.errors import AppError, Forbidden, Invalid, Unavailable
 from apps.core.languages import catalogue_render
 from apps.core.looks import Looks
 from apps.events.selectors import handlers_behind, outbox_depth
 from apps.events.services import deliveries_retry
-from apps.inference.messages import OPERATIONS_MESSAGES
 from apps.inference.selectors import operations_view
 
 RETRY_AFTER_S = 2.0
@@ -43,9 +43,9 @@ def index(request: HttpRequest) -> HttpResponse:
     try:
         _require_operator(request)
     except Forbidden as error:
-        return render(request, "inference/refused.html", {"section": "operations"}, status=error.status)
+        return render(request, "console/refused.html", {"section": "operations"}, status=error.status)
     context = {"section": "operations", "messages_catalogue": catalogue_render(OPERATIONS_MESSAGES)}
-    return render(request, "inference/operations.html", context)
+    return render(request, "console/operations.html", context)
 
 
 @require_safe

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from apps.inference import views
+from apps.console import views
 
 app_name = "operations"
 urlpatterns = [

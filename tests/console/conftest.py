@@ -1,0 +1,1 @@
+from tests.inference.conftest import valkey  # noqa: F401  (fixture)
