@@ -195,7 +195,7 @@ def _layer_table() -> list[str]:
 
 
 def test_every_app_is_in_the_table_of_layers() -> None:
-    assert sorted(_layer_table()) == sorted(p.parent.name for p in (ROOT / "apps").glob("*/apps.py"))
+    assert sorted(_layer_table()) == sorted(p.parent.name for p in (ROOT / "apps").glob("*/__init__.py"))
 
 
 def test_the_table_of_layers_is_in_the_order_that_is_enforced() -> None:

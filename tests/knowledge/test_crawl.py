@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from apps.core.errors import Cancelled
+from apps.documents.errors import ExtractError
 from apps.knowledge.extract.box import BoxDocument
-from apps.knowledge.extract.types import ExtractError
 from apps.knowledge.selectors import passages_search
 from apps.knowledge.services import source_create_from_url, source_reingest
 from apps.knowledge.services.crawl import CrawledPage, CrawlLimits, crawl

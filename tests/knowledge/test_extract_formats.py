@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from apps.documents.errors import ExtractError
 from apps.knowledge.extract import extract_bytes
-from apps.knowledge.extract.types import Extracted, ExtractError
+from apps.knowledge.extract.types import Extracted
 from tests.knowledge.makers import docx, paragraph, pdf
 
 

@@ -17,9 +17,9 @@ import pytest
 from django.conf import settings
 
 from apps.core.box import process
+from apps.documents.errors import ExtractError
 from apps.knowledge.extract import box
 from apps.knowledge.extract.box import BoxDocument, BoxFile, extract_boxed
-from apps.knowledge.extract.types import ExtractError
 from tests.boxes import boxes_running
 from tests.knowledge.makers import archive, assemble, docx, overlapping_archive, paragraph, pdf, zeros
 

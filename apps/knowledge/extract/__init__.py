@@ -6,8 +6,9 @@ import os
 from itertools import islice
 from pathlib import Path
 
+from apps.documents.errors import ExtractError
 from apps.knowledge.extract.sniff import decode, sniff
-from apps.knowledge.extract.types import Block, Extracted, ExtractError
+from apps.knowledge.extract.types import Block, Extracted
 
 __all__ = ["Block", "ExtractError", "Extracted", "extract_bytes", "extract_file", "page_links"]
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 from apps.core.box.process import BoxProcess
+from apps.documents.errors import ExtractError
 from apps.knowledge.chunking import ChunkDraft
-from apps.knowledge.extract.types import ExtractError
 
 MEMORY_BYTES = 512 * 1024 * 1024
 TIMEOUT_S = 30.0

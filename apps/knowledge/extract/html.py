@@ -8,10 +8,11 @@ from typing import Any
 
 from lxml import etree, html
 
+from apps.documents.errors import ExtractError
 from apps.knowledge.extract import html_rules as rules
 from apps.knowledge.extract.clean import clean_code, clean_line
 from apps.knowledge.extract.sniff import decode
-from apps.knowledge.extract.types import MAX_BLOCKS, MAX_TEXT_CHARS, Block, BlockKind, Extracted, ExtractError
+from apps.knowledge.extract.types import MAX_BLOCKS, MAX_TEXT_CHARS, Block, BlockKind, Extracted
 
 _MAX_DEPTH = 150
 """Elements nested deeper are read as plain text: real pages stay under 60, and the walk is recursive."""

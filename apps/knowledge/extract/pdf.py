@@ -11,8 +11,9 @@ from typing import Any
 import pypdf
 from pypdf.errors import DependencyError, LimitReachedError, PyPdfError
 
+from apps.documents.errors import ExtractError
 from apps.knowledge.extract.clean import clean_line
-from apps.knowledge.extract.types import MAX_TEXT_CHARS, Block, Extracted, ExtractError
+from apps.knowledge.extract.types import MAX_TEXT_CHARS, Block, Extracted
 
 MAX_PAGES = 3000
 MAX_STREAM_BYTES = 24 * 1024 * 1024

@@ -6,8 +6,9 @@ import re
 from collections.abc import Iterator
 from pathlib import PurePath
 
+from apps.documents.errors import ExtractError
 from apps.knowledge.extract.clean import clean_line, slugify
-from apps.knowledge.extract.types import MAX_TEXT_CHARS, Block, Extracted, ExtractError
+from apps.knowledge.extract.types import MAX_TEXT_CHARS, Block, Extracted
 
 _BULLET = re.compile(r"^(\s{0,12})(?:[-*•·]|\d{1,3}[.)])\s+(?=\S)")
 _RULE = re.compile(r"^([=\-~^#*])\1{2,}$")

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import PurePath
 
-from apps.knowledge.extract.types import ExtractError
+from apps.documents.encoding import decode
+from apps.documents.errors import ExtractError
 
 _MARKDOWN_SUFFIXES = {".md", ".markdown", ".mdown", ".mkd"}
 _HTML_SUFFIXES = {".html", ".htm", ".xhtml", ".xht"}
@@ -13,9 +14,7 @@ _HTML_SUFFIXES = {".html", ".htm", ".xhtml", ".xht"}
 _HTML_DOCTYPE = re.compile(r"<!doctype\s+html\s*(?:>|system|public)", re.IGNORECASE)
 _HTML_START = re.compile(r"<(?:!doctype\s+html|html|head|body|title|meta)\b", re.IGNORECASE)
 _XML_ROOT = re.compile(r"<(?![?!])([a-zA-Z_][\w.:-]{0,80})")
-_META_CHARSET = re.compile(rb"<meta[^>]{0,200}?charset\s*=\s*[\"']?\s*([\w.:-]{1,40})", re.IGNORECASE)
 _CONTROL = re.compile(r"[\x00-\x08\x0e-\x1a\x1c-\x1f\x7f]")
-_HIGH_RUN = re.compile(rb"[\x80-\xff]+")
 _TAG = re.compile(r"</?(?:p|h[1-6]|div|a|ul|ol|table|section|article|span|br)\b", re.IGNORECASE)
 
 
@@ -50,39 +49,3 @@ def _text_kind(head: str, suffix: str) -> str:
     if _HTML_START.search(start[:2048]) or (suffix in _HTML_SUFFIXES and _TAG.search(head)):
         return "html"
     return "text"
-
-
-def decode(data: bytes, *, declared: str = "", html: bool = False, partial: bool = False) -> str:
-    """Return the text of `data`.
-
-    Order: byte order mark, the declared charset (HTTP header, or `<meta>` when `html`), UTF-8, GB18030 when the result
-    reads as Chinese, Windows-1252. `partial` says the end may be cut inside a character.
-    Raises ExtractError `unsupported_type` when NUL bytes show that this is not text.
-    """
-    for mark, encoding in ((b"\xef\xbb\xbf", "utf-8"), (b"\xff\xfe", "utf-16-le"), (b"\xfe\xff", "utf-16-be")):
-        if data.startswith(mark):
-            return data[len(mark) :].decode(encoding, errors="replace")
-    if b"\0" in data:
-        raise ExtractError("unsupported_type", "The file is not text, HTML, Markdown, PDF or DOCX.")
-    if html and not declared and (found := _META_CHARSET.search(data[:4096])):
-        declared = found[1].decode("ascii", "ignore")
-    for encoding in filter(None, (declared, "utf-8")):
-        try:
-            return data.decode(encoding)
-        except UnicodeDecodeError as error:
-            if partial and error.start >= len(data) - 4:
-                return data[: error.start].decode(encoding)
-        except LookupError:
-            continue
-    return _decode_legacy(data)
-
-
-def _decode_legacy(data: bytes) -> str:
-    """Tell GB18030 from Windows-1252: Chinese bytes come in long runs, accented letters alone or in pairs."""
-    runs = [len(run) for run in _HIGH_RUN.findall(data)]
-    if runs and sum(length for length in runs if length >= 4) > 0.6 * sum(runs):
-        try:
-            return data.decode("gb18030")
-        except UnicodeDecodeError:
-            pass
-    return data.decode("cp1252", errors="replace")

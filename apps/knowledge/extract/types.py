@@ -54,15 +54,3 @@ class Extracted:
             format=data["format"],
             flags=tuple(data["flags"]),
         )
-
-
-class ExtractError(Exception):
-    """A file was refused or could not be read.
-
-    `code` is one of unsupported_type, too_large, bomb_refused, encrypted, extract_failed, extract_timeout.
-    """
-
-    def __init__(self, code: str, message: str) -> None:
-        super().__init__(message)
-        self.code = code
-        self.message = message

@@ -14,8 +14,8 @@ from urllib.parse import SplitResult, unquote, urljoin, urlsplit, urlunsplit
 from apps.core.egress import Fetched, fetch
 from apps.core.errors import AppError, Cancelled
 from apps.core.threads import while_checking
+from apps.documents.errors import ExtractError
 from apps.knowledge.extract.box import BoxDocument, BoxFile, extract_boxed
-from apps.knowledge.extract.types import ExtractError
 
 _BATCH = 8
 _READABLE = (

@@ -15,11 +15,11 @@ from django.conf import settings
 from apps.core.clock import now
 from apps.core.errors import Busy, DeadlineExceeded, Invalid, Unavailable
 from apps.core.tenancy import tenant_scope
+from apps.documents.errors import ExtractError
 from apps.events.services import event_record
 from apps.inference.services import PASSAGES, SpacesChanged, embed_texts, space_model, spaces_hold, spaces_writing
 from apps.jobs.services import JobContext
 from apps.knowledge.extract.box import BoxDocument
-from apps.knowledge.extract.types import ExtractError
 from apps.knowledge.models import EMBEDDING_DIMENSIONS, Source
 from apps.knowledge.services.inputs import ReadDocument, source_documents
 from apps.knowledge.services.vectors import vectors_known

@@ -14,8 +14,8 @@ from django.conf import settings
 from django.core.files.storage import default_storage
 
 from apps.core.tenancy import tenant_scope
+from apps.documents.errors import ExtractError
 from apps.knowledge.extract.box import FILES_PER_PROCESS, BoxDocument, BoxFile, extract_boxed
-from apps.knowledge.extract.types import ExtractError
 from apps.knowledge.models import Source, SourceFile
 from apps.knowledge.services.crawl import CrawlLimits, crawl
 from apps.knowledge.types import SourceKind

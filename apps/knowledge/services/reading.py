@@ -12,8 +12,8 @@ from tempfile import TemporaryDirectory
 from django.conf import settings
 
 from apps.core.errors import AppError, Busy, Invalid, TooLarge, Unavailable
+from apps.documents.errors import ExtractError
 from apps.knowledge.extract.box import BoxDocument, BoxFile, extract_boxed
-from apps.knowledge.extract.types import ExtractError
 from apps.knowledge.services.crawl import CrawlLimits, crawl
 from apps.knowledge.types import DocumentText
 

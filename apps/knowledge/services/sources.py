@@ -19,12 +19,12 @@ from apps.core.egress import url_check
 from apps.core.errors import Conflict, Invalid, TooLarge
 from apps.core.ids import new_id
 from apps.core.tenancy import tenant_scope
+from apps.documents.errors import ExtractError
 from apps.events.services import audit_record, event_record
 from apps.jobs.services import job_cancel, job_enqueue
 from apps.knowledge.access import access_source_by_id
 from apps.knowledge.extract.clean import clean_line
 from apps.knowledge.extract.sniff import sniff
-from apps.knowledge.extract.types import ExtractError
 from apps.knowledge.models import Source, SourceFile
 from apps.knowledge.selectors import source_get
 from apps.knowledge.types import SourceInfo, SourceKind, SourceStatus

@@ -25,7 +25,6 @@ from apps.model_api.libretranslate import reading
 from apps.model_api.libretranslate.errors import error_body
 from apps.model_api.services import call_admit, call_settle
 from apps.model_api.types import Admission
-from apps.translation.markup.documents import FORMATS
 from apps.translation.services import documents, language, pairs, translate
 from apps.translation.types import MAX_CHARS, MAX_TEXTS, Call
 
@@ -193,7 +192,7 @@ def frontend_settings(request: HttpRequest) -> HttpResponse:
             "frontendTimeout": 1000,
             "suggestions": False,
             "filesTranslation": True,
-            "supportedFilesFormat": [f".{kind}" for kind in FORMATS],
+            "supportedFilesFormat": [f".{kind}" for kind in documents.document_formats()],
             "language": {
                 "source": {"code": "auto", "name": "Auto Detect"},
                 "target": {"code": codes[0], "name": pairs.language_name(codes[0])} if codes else {},

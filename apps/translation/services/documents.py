@@ -30,7 +30,7 @@ from apps.knowledge.services import FILES_DELETE
 from apps.tenants.selectors import organization_ids
 from apps.translation.access import access_document_by_id
 from apps.translation.markup.box import BoxedDocument
-from apps.translation.markup.documents import Document, DocumentRefused, format_of
+from apps.translation.markup.documents import FORMATS, Document, DocumentRefused, format_of
 from apps.translation.markup.marks import Parts
 from apps.translation.models import TranslatedDocument
 from apps.translation.services.pairs import language_base, pair_find
@@ -71,6 +71,11 @@ class DocumentInfo:
     def as_dict(self) -> dict[str, Any]:
         """Return what the API shows."""
         return {name: getattr(self, name) for name in self.__slots__}
+
+
+def document_formats() -> list[str]:
+    """Return the endings of the files that can be translated, such as "docx"."""
+    return list(FORMATS)
 
 
 def document_create(

@@ -16,8 +16,8 @@ from typing import Any
 
 from lxml import etree
 
-from apps.knowledge.extract.docx import check_archive, read_part
-from apps.knowledge.extract.types import ExtractError
+from apps.documents.docx import check_archive, read_part
+from apps.documents.errors import ExtractError
 from apps.translation.markup.documents.types import MAX_TEXT_CHARS, DocumentRefused, too_long
 from apps.translation.markup.layout import MAX_SEGMENTS
 from apps.translation.markup.marks import Mark, Part, Parts, joined, said

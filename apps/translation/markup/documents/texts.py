@@ -5,8 +5,8 @@ from __future__ import annotations
 import codecs
 from collections.abc import Callable, Sequence
 
-from apps.knowledge.extract.sniff import decode
-from apps.knowledge.extract.types import ExtractError
+from apps.documents.encoding import decode
+from apps.documents.errors import ExtractError
 from apps.translation.markup.documents.types import MAX_TEXT_CHARS, DocumentRefused, too_long
 from apps.translation.markup.layout import Layout, TooManySegments
 from apps.translation.markup.marks import Parts
