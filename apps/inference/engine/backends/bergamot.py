@@ -197,12 +197,14 @@ def _parts(text: _Text) -> list[_Text]:
     """Return a long text as several, whose translations one after the other are its own; none for a short one."""
     if sum(map(len, text.rows)) <= _PART_TOKENS:
         return []
-    made = [_Text(text.pair, [], [])]
+    made, tokens = [_Text(text.pair, [], [])], 0
     for part in text.parts:
         if isinstance(part, int):
             row = text.rows[part]
-            if sum(map(len, made[-1].rows)) + len(row) > _PART_TOKENS:
+            if tokens + len(row) > _PART_TOKENS:
                 made.append(_Text(text.pair, [], []))
+                tokens = 0
+            tokens += len(row)
             made[-1].parts.append(len(made[-1].rows))
             made[-1].rows.append(row)
         else:
