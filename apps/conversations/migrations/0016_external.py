@@ -14,11 +14,6 @@ class Migration(migrations.Migration):
     dependencies = [("conversations", "0015_channel_of_before")]
 
     operations = [
-        migrations.AddField("conversation", "external_id", models.CharField(max_length=MAX_EXTERNAL_ID, null=True)),
-        migrations.AddField("message", "external_id", models.CharField(max_length=MAX_EXTERNAL_ID, null=True)),
-        migrations.AddField("message", "external_inbox_id", models.UUIDField(null=True)),
-        # Its check on the number would be tried on every row, so that the column has none.
-        migrations.AddField("message", "attachment_count", models.SmallIntegerField(db_default=0, default=0)),
         migrations.CreateModel(
             name="Attachment",
             fields=[
@@ -56,4 +51,10 @@ class Migration(migrations.Migration):
         organization_fk(TABLE),
         tenant_rls(TABLE),
         tenant_fk(TABLE, "message_id", "conversations_message"),
+        # Tables that are read all the time come last: their lock is held until the end.
+        migrations.AddField("message", "external_id", models.CharField(max_length=MAX_EXTERNAL_ID, null=True)),
+        migrations.AddField("message", "external_inbox_id", models.UUIDField(null=True)),
+        # Its check on the number would be tried on every row, so that the column has none.
+        migrations.AddField("message", "attachment_count", models.SmallIntegerField(db_default=0, default=0)),
+        migrations.AddField("conversation", "external_id", models.CharField(max_length=MAX_EXTERNAL_ID, null=True)),
     ]
