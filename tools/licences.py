@@ -32,6 +32,7 @@ ALLOWED = {
     "CNRI-Python": "its notice is kept",
     "ISC": "its notice is kept",
     "LGPL-3.0-only": "it stays a package of its own that can be replaced; changes to it are published",
+    "LGPL-3.0-or-later": "as LGPL-3.0-only",
     "MIT": "its notice is kept",
     "MIT-0": "nothing",
     "MPL-2.0": "changes to its own files are published",
@@ -51,6 +52,8 @@ _SPDX = {
 }
 # What the lock has for other versions of Python or other platforms: not installed where the page is made.
 _ELSEWHERE = {"async-timeout": "Apache-2.0"}
+# What the files of a package say whose metadata leave the version of a licence open.
+_IN_FILES = {"pebble": "LGPL-3.0-or-later"}
 _HEAD = """# Licences
 
 Made by `make licences` from the metadata of the installed packages and from the model catalogue; `make check` compares it
@@ -65,7 +68,7 @@ def licence_of(package: str) -> str:
     Raises PackageNotFoundError.
     """
     found = metadata.metadata(package)
-    stated = found.get("License-Expression")
+    stated = _IN_FILES.get(package) or found.get("License-Expression")
     if not stated:
         classes = [line.split(" :: ")[-1] for line in found.get_all("Classifier") or [] if line.startswith("License")]
         names = [name for name in classes if name != "OSI Approved"] or [(found.get("License") or "").strip()]

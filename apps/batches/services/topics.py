@@ -17,12 +17,12 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-import jieba
 import numpy as np
 from sklearn.cluster import KMeans
 from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS, HashingVectorizer
 from sklearn.linear_model import LogisticRegression
 
+from apps.core.chinese import segmenter
 from apps.inference.services import embed_texts
 
 MIN_TEXTS = 40
@@ -111,7 +111,7 @@ def words_of(text: str) -> list[str]:
     """Return the words that say what a text is about: lower case, Chinese segmented, stop words left out."""
     found: list[str] = []
     for run in _RUN.findall(text[:_MAX_CHARS].lower()):
-        found += [word for word in jieba.cut(run) if len(word) > 1] if _CJK_START.match(run) else [run]
+        found += [word for word in segmenter().cut(run) if len(word) > 1] if _CJK_START.match(run) else [run]
     return [word for word in found if word not in _STOP]
 
 
