@@ -62,6 +62,8 @@ class User(UuidModel, AbstractUser):
 class Membership(UuidModel):
     """A user's role in an organisation."""
 
+    read_before_tenant = "who signs in is looked up before an organisation is chosen"
+
     user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="memberships")
     tenant_id = models.UUIDField()
     role = models.CharField(max_length=10, choices=[(role, role) for role in ROLES])
@@ -114,6 +116,8 @@ class ApiKey(TenantModel):
 
 class Credential(models.Model):
     """SHA-256 of a 256-bit random secret -> tenant and object. No names, no text."""
+
+    read_before_tenant = "a digest says whose the caller is"
 
     digest = models.CharField(primary_key=True, max_length=64)
     tenant_id = models.UUIDField()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from django.apps import apps
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.db import connection
@@ -19,17 +20,19 @@ WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p')
 AND NOT (c.relrowsecurity AND c.relforcerowsecurity AND EXISTS (
     SELECT 1 FROM pg_policy p WHERE p.polrelid = c.oid AND p.polqual IS NOT NULL AND p.polwithcheck IS NOT NULL))
 """
-# Tables with a tenant_id that are read before the tenant is known. Their columns hold ids, digests, times and states.
-EXEMPT_TABLES = frozenset(
-    {"accounts_credential", "accounts_membership", "events_delivery", "events_outboxentry", "jobs_jobdispatch"}
-)
+
+
+def exempt_tables() -> frozenset[str]:
+    """Return the tables with a tenant_id that are read before the tenant is known: their models say so, and why, by
+    `read_before_tenant`. Their columns hold ids, digests, times and states."""
+    return frozenset(one._meta.db_table for one in apps.get_models() if getattr(one, "read_before_tenant", ""))
 
 
 def open_tables() -> list[str]:
     """Return the tables with a tenant_id that lack forced row-level security and are not exempt."""
     with connection.cursor() as cursor:
         cursor.execute(_WALLS_SQL)
-        return sorted(name for (name,) in cursor.fetchall() if name not in EXEMPT_TABLES)
+        return sorted({name for (name,) in cursor.fetchall()} - exempt_tables())
 
 
 def boot_check() -> None:

@@ -29,6 +29,8 @@ class OutboxEntry(models.Model):
     `state` is `pending`, or `unknown` for an event whose type the dispatcher does not know.
     """
 
+    read_before_tenant = "the dispatcher takes the entries of all organisations"
+
     id = models.BigAutoField(primary_key=True)
     tenant_id = models.UUIDField()
     event_id = models.UUIDField(unique=True)
@@ -46,6 +48,8 @@ class Delivery(models.Model):
     Read before an organisation is known, like OutboxEntry: ids, names, times and states only. Inside a scope its policy
     shows the organisation's own rows alone.
     """
+
+    read_before_tenant = "the dispatcher takes the deliveries of all organisations"
 
     MAX_NAME = 64
 

@@ -40,6 +40,8 @@ class Job(TenantModel):
 class JobDispatch(models.Model):
     """Claim, lease and retry state of a job."""
 
+    read_before_tenant = "the sweeper looks for the jobs of all organisations"
+
     class Status(models.TextChoices):
         QUEUED = "queued"
         RUNNING = "running"

@@ -7,7 +7,7 @@ from graphlib import TopologicalSorter
 
 from django.db import connection
 
-from apps.core.boot import EXEMPT_TABLES
+from apps.core.boot import exempt_tables
 
 _KEYS = """
 SELECT child.relname, parent.relname FROM pg_constraint
@@ -26,7 +26,8 @@ def tables_to_erase() -> list[str]:
         keys = [(child, parent) for child, parent in cursor.fetchall() if child != parent]
     owned = {child for child, parent in keys if parent == "tenants_organization"}
     children = {table: {child for child, parent in keys if parent == table and child in owned} for table in owned}
-    return sorted(TopologicalSorter(children).static_order(), key=lambda table: table not in EXEMPT_TABLES)
+    doors = exempt_tables()
+    return sorted(TopologicalSorter(children).static_order(), key=lambda table: table not in doors)
 
 
 def rows_erase(*, tenant_id: uuid.UUID, table: str, most: int) -> int:

@@ -12,7 +12,7 @@ from django.db import DatabaseError, IntegrityError, connection, transaction
 from django.db.models import ForeignKey, Model
 
 from apps.core.bases import TenantModel
-from apps.core.boot import EXEMPT_TABLES, boot_check, open_tables
+from apps.core.boot import boot_check, exempt_tables, open_tables
 from apps.core.tenancy import TenantUnset, tenant_scope
 
 pytestmark = pytest.mark.django_db
@@ -25,6 +25,10 @@ TENANT_REFERENCES = [
     for field in model._meta.concrete_fields
     if isinstance(field, ForeignKey) and issubclass(field.related_model, TenantModel)
 ]
+# Each is a hole in the wall: one more is decided here, not where the model is.
+EXEMPT_TABLES = frozenset(
+    {"accounts_credential", "accounts_membership", "events_delivery", "events_outboxentry", "jobs_jobdispatch"}
+)
 LAYERS = [
     "core",
     "events",
@@ -85,7 +89,7 @@ def test_every_table_with_a_tenant_has_a_forced_wall() -> None:
 
 def test_exempt_tables_are_a_fixed_list() -> None:
     exempt = {m._meta.db_table for m in WITH_TENANT_COLUMN if not issubclass(m, TenantModel)}
-    assert exempt == EXEMPT_TABLES
+    assert exempt == EXEMPT_TABLES == exempt_tables()
 
 
 @pytest.mark.parametrize("table", sorted(EXEMPT_TABLES))
@@ -183,7 +187,7 @@ def test_the_audit_trail_cannot_be_changed(statement: str, tenant: Any) -> None:
 
 
 def test_start_is_refused_when_a_table_is_open(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("apps.core.boot.EXEMPT_TABLES", frozenset())
+    monkeypatch.setattr("apps.core.boot.exempt_tables", frozenset)
     with pytest.raises(ImproperlyConfigured, match="accounts_credential"):
         boot_check()
 
