@@ -16,7 +16,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, Protocol, Self
 
-from apps.assistant.smalltalk import asks_for_person, small_talk
+from apps.assistant.complaints import complains
+from apps.assistant.smalltalk import affirms, asks_for_person, talk_of
 from apps.nlp.services.grounding.claims import analyse
 from apps.nlp.services.grounding.text import (
     STOPWORDS,
@@ -70,13 +71,14 @@ class Found(Protocol):
 class Decision:
     """What to do with a message. `reason` is a stable code; `confidence` is 0..1, that an answer was found.
 
-    Reasons: found; not_found, unknown_name, empty, nothing_retrieved, small_talk_greeting, small_talk_thanks,
-    small_talk_bye; asked_for_person, policy, repeated_failure.
+    Reasons: found; not_found, unknown_name, nothing_retrieved; small_talk_ and what `talk_of` says, complaint;
+    asked_for_person, policy, repeated_failure. `language` is that of small talk, where its words tell it.
     """
 
     kind: Kind
     reason: str
     confidence: float
+    language: str = ""
 
 
 @dataclass(frozen=True)
@@ -108,13 +110,15 @@ def decide(
     *,
     abstentions: int = 0,
     before_search: bool = False,
+    person_offered: bool = False,
 ) -> Decision | None:
     """Decide on a message from the passages found for it, best first.
 
     `abstentions` counts how many of the bot's last replies in a row abstained. With `before_search` only what the
-    words alone decide is decided (hand-over on request or policy, small talk), and None means "search first".
+    words alone decide is decided (hand-over on request or policy, small talk, complaints), and None means "search first".
+    `person_offered` says that the bot has just asked whether the visitor would like to talk to a person.
     """
-    early = _by_words(question, thresholds)
+    early = _by_words(question, thresholds, person_offered)
     if early or before_search:
         return early
     if not passages:
@@ -127,15 +131,18 @@ def decide(
     return _failed(reason, confidence, thresholds, abstentions)
 
 
-def _by_words(question: str, thresholds: Thresholds) -> Decision | None:
-    if asks_for_person(question):
+def _by_words(question: str, thresholds: Thresholds, person_offered: bool) -> Decision | None:
+    affirmed, talk = affirms(question), talk_of(question)
+    # "Am I talking to a human?" asks for nobody.
+    if (affirmed and person_offered) or (not talk.kind and asks_for_person(question)):
         return Decision("handoff", "asked_for_person", 1.0)
     if matches_phrase(question, thresholds.handoff_phrases):
         return Decision("handoff", "policy", 1.0)
-    kind = small_talk(question)
-    if kind:
-        return Decision("abstain", f"small_talk_{kind}", 1.0)
-    return None if re.search(r"\w", question) else Decision("abstain", "empty", 0.0)
+    if talk.kind or affirmed:
+        return Decision("abstain", f"small_talk_{talk.kind or 'okay'}", 1.0, talk.language)
+    if complains(question):
+        return Decision("abstain", "complaint", 1.0)
+    return None if re.search(r"\w", question) else Decision("abstain", "small_talk_sign", 1.0)
 
 
 def _failed(reason: str, confidence: float, thresholds: Thresholds, abstentions: int) -> Decision:

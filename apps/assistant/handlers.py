@@ -8,6 +8,7 @@ from apps.assistant.services import (
     draft_generate,
     draft_job_ended,
     draft_start,
+    replies_settled,
     reply_cancel,
     reply_generate,
     reply_hint_ended,
@@ -42,6 +43,8 @@ def conversation_updated(event: EventRecord) -> None:
         present = conversation_lock(tenant_id=event.tenant_id, conversation_id=event.subject_id)
     except NotFound:
         return
+    if changed.get("status") == "resolved":
+        replies_settled(tenant_id=event.tenant_id, conversation_id=event.subject_id)
     if present.handler == "person" or present.status == "resolved":
         reply_cancel(tenant_id=event.tenant_id, conversation_id=event.subject_id)
     elif changed.get("handler") == "bot":

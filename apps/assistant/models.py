@@ -32,6 +32,8 @@ class Reply(TenantModel):
     why = models.JSONField(default=dict)
     # Name and revision; it stays when `why` is emptied.
     model = models.CharField(max_length=160, blank=True, default="", db_default="")
+    # The conversation was resolved since: what failed before it counts no more.
+    settled = models.BooleanField(default=False, db_default=False)
     created_at = models.DateTimeField(auto_now_add=True)
     finished_at = models.DateTimeField(null=True)
 

@@ -25,11 +25,16 @@ def covered_seq(conversation_id: uuid.UUID) -> int:
 
 
 def abstentions_in_a_row(conversation_id: uuid.UUID) -> int:
-    """Return how many of the conversation's last finished runs found no answer, in the open scope. Small talk is skipped."""
-    rows = Reply.objects.filter(conversation_id=conversation_id, status="done").order_by("-covers_from_seq")
+    """Return how many of the last finished runs found no answer, since the conversation was last resolved.
+
+    Small talk and complaints are skipped. In the open scope.
+    """
+    rows = Reply.objects.filter(conversation_id=conversation_id, status="done", settled=False).order_by(
+        "-covers_from_seq"
+    )
     count = 0
     for decision, reason in rows.values_list("decision", "reason")[:10]:
-        if reason.startswith("small_talk_"):
+        if reason.startswith("small_talk_") or reason in ("complaint", "empty"):
             continue
         if decision != "abstain":
             break

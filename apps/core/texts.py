@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+import unicodedata
 from collections.abc import Collection, Mapping
 from typing import Any
 
@@ -17,6 +18,8 @@ from django.http.multipartparser import MultiPartParserError
 from apps.core.errors import Invalid
 
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
+# Letters and signs that show nothing: the fillers of Hangul, the empty cell of Braille.
+_BLANK = frozenset("\u115f\u1160\u2800\u3164\uffa0")
 # In JSON they are always written as an escape: as themselves, the one is a control character and the others no UTF-8.
 _SUSPICIOUS = re.compile(rb"\\u(?:0000|[dD][89a-fA-F])")
 
@@ -75,3 +78,12 @@ def form_read(request: HttpRequest) -> QueryDict:
         raise Invalid("The form could not be read.", code="malformed") from None
     texts_check(dict(form.lists()))
     return form
+
+
+def is_visible(text: str) -> bool:
+    """Return whether a text shows anything: not only spaces, controls, joiners, selectors and marks without a letter."""
+    return any(
+        character not in _BLANK
+        and unicodedata.category(character) not in ("Mn", "Me", "Cf", "Cc", "Cn", "Zs", "Zl", "Zp")
+        for character in text
+    )

@@ -131,7 +131,7 @@ def test_before_the_search_a_question_is_undecided():
 
 
 def test_a_message_without_words_is_abstained():
-    assert decide("??", GOOD, DEFAULT).reason == "empty"
+    assert decide("??", GOOD, DEFAULT).reason == "small_talk_sign"
 
 
 def test_settings_that_are_not_given_keep_the_measured_default():

@@ -9,8 +9,10 @@ from typing import Any
 import pytest
 
 from apps.assistant.models import Reply
+from apps.assistant.selectors import abstentions_in_a_row
 from apps.assistant.services import replies, reply_cancel, reply_generate, reply_start
 from apps.conversations.services import conversation_create, conversation_update, message_post
+from apps.core.errors import Invalid
 from apps.core.tenancy import tenant_scope
 from apps.events.services import dispatch_due
 from apps.inference.services import StreamWriter
@@ -135,3 +137,30 @@ def test_nothing_starts_while_a_run_is_active(bot: Bot) -> None:
     bot.post("Hello?")
     assert reply_start(tenant_id=bot.tenant_id, conversation_id=bot.id) is None
     assert len(bot.runs()) == 1
+
+
+def test_what_failed_before_a_resolution_counts_no_more(bot: Bot) -> None:
+    for _ in range(2):
+        bot.post("When do pallets leave?")
+        with tenant_scope(bot.tenant_id):
+            Reply.objects.filter(status="queued").update(status="done", decision="abstain", reason="not_found")
+    with tenant_scope(bot.tenant_id):
+        assert abstentions_in_a_row(bot.id) == 2
+    bot.change(status="resolved")
+    with tenant_scope(bot.tenant_id):
+        assert abstentions_in_a_row(bot.id) == 0
+
+
+@pytest.mark.parametrize("reason", ["small_talk_thanks", "small_talk_sign", "complaint"])
+def test_small_talk_and_complaints_are_no_failures(bot: Bot, reason: str) -> None:
+    bot.post("Thanks!")
+    with tenant_scope(bot.tenant_id):
+        Reply.objects.filter(status="queued").update(status="done", decision="abstain", reason=reason)
+        assert abstentions_in_a_row(bot.id) == 0
+
+
+def test_a_message_that_shows_nothing_is_refused(bot: Bot) -> None:
+    with pytest.raises(Invalid) as caught:
+        bot.post("\u200b\u2800\ufe0f")
+    assert caught.value.code == "text_empty"
+    assert bot.runs() == []

@@ -4,6 +4,7 @@ from apps.assistant.services.answering import AnswerRun
 from apps.assistant.services.drafts import draft_cancel, draft_generate, draft_job_ended, draft_start
 from apps.assistant.services.replies import (
     handoff_request,
+    replies_settled,
     reply_cancel,
     reply_generate,
     reply_hint_ended,
@@ -20,6 +21,7 @@ __all__ = [
     "draft_job_ended",
     "draft_start",
     "replies_settle",
+    "replies_settled",
     "handoff_request",
     "reply_cancel",
     "reply_generate",

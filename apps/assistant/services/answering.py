@@ -16,7 +16,7 @@ import structlog
 
 from apps.assistant.condense import condense_query
 from apps.assistant.decision import Decision, Thresholds, decide
-from apps.assistant.services.phrases import phrase
+from apps.assistant.services.phrases import LANGUAGES, PHRASES, offers_person, phrase
 from apps.assistant.services.prompt import STOP, answer_prompt, copy_prompt
 from apps.assistant.types import Answer, Question
 from apps.core.errors import AppError, Cancelled
@@ -27,13 +27,16 @@ from apps.knowledge.selectors import passages_search
 from apps.knowledge.types import Passage
 from apps.nlp.services.grounding.check import GroundingContext, PassageText, SentenceCheck
 from apps.nlp.services.grounding.quoting import quote_answer
-from apps.nlp.services.grounding.text import Sentence, SentenceBuffer
+from apps.nlp.services.grounding.text import Sentence, SentenceBuffer, content_terms
 from apps.tenants.selectors import organization_settings
+from apps.translation.services.language import language_among
 
 log = structlog.get_logger(__name__)
 RETRIEVED, PROMPTED = 8, 3
 MAX_ANSWER_TOKENS = 120
 MAX_SENTENCES = 4
+# Fewer words say too little of their language, and so does a smaller share of the likelihood.
+_TELLING_TERMS, _SURE = 3, 0.9
 GENERATE_DEADLINE_S = 25.0
 Release = Callable[[str], None]
 Note = Callable[[dict[str, Any]], None]
@@ -61,8 +64,7 @@ class AnswerRun:
         if decision.kind == "handoff":
             return self._say(decision, "handoff_repeated" if decision.reason == "repeated_failure" else "handoff")
         if decision.kind == "abstain":
-            fixed = decision.reason if decision.reason.startswith("small_talk_") else "no_answer"
-            return self._say(decision, fixed)
+            return self._say(decision, decision.reason if decision.reason in PHRASES else "no_answer")
         cited = self._generated_or_none()
         if not self._text:
             cited = self._quote()
@@ -78,7 +80,15 @@ class AnswerRun:
             handoff_phrases=tuple(self._settings["handoff_phrases"]),
             handoff_after=self._settings["handoff_after_abstentions"],
         )
-        early = decide(question.text, (), thresholds, abstentions=question.abstentions, before_search=True)
+        last = question.history[-1] if question.history else ("", "")
+        early = decide(
+            question.text,
+            (),
+            thresholds,
+            abstentions=question.abstentions,
+            before_search=True,
+            person_offered=last[0] == "bot" and offers_person(last[1]),
+        )
         if early is not None:
             self._mark("decide")
             return early
@@ -182,10 +192,19 @@ class AnswerRun:
         quote = quote_answer(self.query, [PassageText(p.text, heading_path(p)) for p in self.passages[:5]], self._embed)
         if quote is None:
             return []
-        lead = phrase("quote_lead", self.question.locale)
+        lead = phrase("quote_lead", self._language())
         self._emit(f"{lead}\n\n{quote.text}", self.passages[quote.passage_index])
         self._mark("quote")
         return [quote.passage_index]
+
+    def _language(self) -> str:
+        """Return the language of fixed sentences: the visitor's where the message tells it, else that of the inbox."""
+        text, locale = self.question.text, self.question.locale
+        if any(character > "\u2e80" for character in text) or len(content_terms(text)) >= _TELLING_TERMS:
+            language, share = language_among(text, LANGUAGES)
+            if share >= _SURE:
+                return language
+        return locale
 
     # -- ends --------------------------------------------------------------------------------------------------------
     def _emit(self, text: str, passage: Passage) -> None:
@@ -201,7 +220,7 @@ class AnswerRun:
 
     def _say(self, decision: Decision, name: str) -> Answer:
         self._check_stop()
-        text = phrase(name, self.question.locale)
+        text = phrase(name, decision.language or self._language())
         self._note({"decision": decision.kind})
         self._release(text)
         return self._finish(decision, text, [])

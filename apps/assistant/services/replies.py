@@ -98,6 +98,14 @@ def reply_cancel(*, tenant_id: uuid.UUID, conversation_id: uuid.UUID) -> None:
         transaction.on_commit(partial(cancel_request, tenant_id, str(active.id)), robust=True)
 
 
+def replies_settled(*, tenant_id: uuid.UUID, conversation_id: uuid.UUID) -> None:
+    """Note that the conversation was resolved: what the bot could not answer before counts no more."""
+    with tenant_scope(tenant_id):
+        Reply.objects.filter(conversation_id=conversation_id, settled=False).exclude(status__in=ACTIVE).update(
+            settled=True
+        )
+
+
 def handoff_request(*, tenant_id: uuid.UUID, conversation_id: uuid.UUID, new: NewConversation) -> None:
     """The visitor asks for a person by the button: hand over at once, telling so in one bot message."""
     with tenant_scope(tenant_id):

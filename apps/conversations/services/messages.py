@@ -21,6 +21,7 @@ from apps.core.clock import now
 from apps.core.errors import Conflict, Invalid, NotFound
 from apps.core.ids import new_id
 from apps.core.tenancy import tenant_scope
+from apps.core.texts import is_visible
 from apps.events.services import event_record
 
 
@@ -40,7 +41,7 @@ def clean_text(text: object, *, most: int = MAX_TEXT) -> str:
     except UnicodeEncodeError:
         raise Invalid("The text has lone surrogates.", code="text_invalid") from None
     text = text.replace("\x00", "").strip()
-    if not text:
+    if not is_visible(text):
         raise Invalid("A message needs a text.", code="text_empty")
     if len(text) > most:
         raise Invalid(f"A message has at most {most:,} characters.", code="text_too_long")
