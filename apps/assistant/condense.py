@@ -1,15 +1,18 @@
 """What to search for: the visitor's message, or the message completed from the questions before it. Deterministic.
 
-A question that stands by itself is searched as it is. A follow-up ("and for files?", "how long does it take?") is
-joined with the question it follows; when it has much to say itself it is also kept as a query of its own.
+A question that stands by itself is searched as it is. One that points at what was said ("how long does it take?") is
+joined with the question it follows. One that only sounds as if it went on ("and what does delivery cost?") is searched
+by itself first. Joined with an earlier question, a message finds what that question was about; so what is found has to
+have words of the new message too, where it has any.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from apps.assistant.decision import GENERIC
 from apps.assistant.smalltalk import small_talk, without_greeting
 from apps.nlp.services.grounding.text import Token, content_terms, is_stopword, sentences, tokens, words
 
@@ -20,6 +23,13 @@ _OPENING = re.compile(
     r"""(?ix)^(?:and|but|or|also|so|then|ok(?:ay)?|hm+|what\ about|how\ about|what\ if|why\ not|why|how\ so|really
       |same\ for|for\ (?!example)|in\ which\ case|e\ (?:para|se|o|a)\b|e\ quanto|mas|ent(?:a|\u00e3)o
       |\u90a3|\u90a3\u4e48|\u8fd8\u6709|\u5462)\b""",
+)
+# What makes a question of what follows an opening.
+_WHOLE = re.compile(
+    r"\b(?:(?:what|how)(?!\s+about)|where|when|which|who|why|whose|is|are|was|do|does|did|can|could|may|will|would|should|must|have|has"
+    r"|quando|onde|qual|quais|quanto|quem|posso|como|cu[aá]ndo|d[oó]nde|cu[aá]l|cu[aá]nto|puedo|c[oó]mo|comment|quand|combien"
+    r"|quel|quelle|puis-je|wie|wann|wo|welche|kann)\b",
+    re.IGNORECASE,
 )
 _POINTER = words("it its they them their theirs this that these those he she him her his there ones such former latter")
 _POINTER_PHRASE = re.compile(
@@ -38,11 +48,24 @@ _EMPTY_POINTER = re.compile(
 
 
 @dataclass(frozen=True)
-class CondensedQuery:
-    """Queries to search with, the best first; whether the message leans on what was said before."""
+class Query:
+    """A text to search with. Of `needed`, terms of the message itself, a passage that answers has at least one."""
 
-    queries: tuple[str, ...]
+    text: str
+    needed: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True)
+class CondensedQuery:
+    """Queries to search with, in the order in which they are tried; whether the message leans on what was said before."""
+
+    queries: tuple[Query, ...]
     is_follow_up: bool
+
+    @property
+    def texts(self) -> tuple[str, ...]:
+        """The texts of the queries."""
+        return tuple(query.text for query in self.queries)
 
 
 def condense_query(history: Sequence[str], message: str) -> CondensedQuery:
@@ -55,28 +78,43 @@ def condense_query(history: Sequence[str], message: str) -> CondensedQuery:
     said = " ".join(lines) or " ".join(message.split())
     last_question = _last_question(lines)
     topic = _topic(history)
-    follows = bool(topic) and _is_follow_up(said)
-    queries = [_joined(topic, said)] if follows else []
-    if not follows or len(content_terms(said)) >= 3:
-        queries.append(said)
+    lean = _lean(said) if topic else ""
+    own = frozenset(content_terms(said)) - GENERIC
+    joined = Query(_joined(topic, said), frozenset() if lean == "points" else own)
+    queries = [Query(said)]
+    if lean == "goes_on":
+        queries = [Query(said), joined]
+    elif lean:
+        queries = [joined, Query(said)] if lean == "elliptic" or len(own) >= 3 else [joined]
     if last_question and last_question != said:
-        queries.append(last_question)
-    bounded = (query[-MAX_QUERY_CHARS:].strip() for query in queries)
-    return CondensedQuery(tuple(dict.fromkeys(q for q in bounded if q))[:MAX_QUERIES], follows)
+        queries.append(Query(last_question))
+    bounded = (replace(query, text=query.text[-MAX_QUERY_CHARS:].strip()) for query in queries)
+    kept = {query.text: query for query in reversed(list(bounded)) if query.text}
+    return CondensedQuery(tuple(reversed(kept.values()))[:MAX_QUERIES], bool(lean))
+
+
+def _lean(said: str) -> str:
+    """Return how a message leans on what was said before: "" for one that stands alone.
+
+    points    it points at something that it does not name, or names nothing ("how long does it take?", "why?")
+    elliptic  it names something and says nothing of it ("and for files?", "files?")
+    goes_on   it begins as if it went on, and asks something whole ("and what does delivery cost?")
+    """
+    content = [t for t in tokens(said) if not is_stopword(t)]
+    if not content:
+        return "points"
+    plain = _EMPTY_POINTER.sub(" ", said)
+    pointed = _pointers(plain)
+    if _POINTER_PHRASE.search(said) or (pointed and not _antecedent(plain, pointed[0])):
+        return "points"
+    opening = _OPENING.match(said)
+    if opening and len(content) <= 6:
+        return "goes_on" if _WHOLE.search(said[opening.end() :]) else "elliptic"
+    return "elliptic" if len(content) == 1 and not said.rstrip().endswith(".") and not _asks(said) else ""
 
 
 def _is_follow_up(said: str) -> bool:
-    found = tokens(said)
-    content = [t for t in found if not is_stopword(t)]
-    if not content or (_OPENING.match(said) and len(content) <= 6):
-        return True
-    plain = _EMPTY_POINTER.sub(" ", said)
-    if _POINTER_PHRASE.search(said):
-        return True
-    pointed = _pointers(plain)
-    if pointed and not _antecedent(plain, pointed[0]):
-        return True
-    return len(content) == 1 and not said.rstrip().endswith(".") and not _asks(said)
+    return bool(_lean(said))
 
 
 def _pointers(text: str) -> list[Token]:

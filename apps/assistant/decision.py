@@ -121,14 +121,19 @@ def decide(
     early = _by_words(question, thresholds, person_offered)
     if early or before_search:
         return early
+    found = evidence(question, passages, thresholds.answer)
+    return found if found.kind == "answer" else failed(found.reason, found.confidence, thresholds, abstentions)
+
+
+def evidence(question: str, passages: Sequence[Found], answer: float = Thresholds.answer) -> Decision:
+    """Return what the passages alone decide: answer or abstain, whatever was said before."""
     if not passages:
-        return _failed("nothing_retrieved", 0.0, thresholds, abstentions)
+        return Decision("abstain", "nothing_retrieved", 0.0)
     values = features(question, passages)
     confidence = confidence_of(values)
-    if confidence >= thresholds.answer:
+    if confidence >= answer:
         return Decision("answer", "found", confidence)
-    reason = "unknown_name" if values["unknown_name"] >= 1 else "not_found"
-    return _failed(reason, confidence, thresholds, abstentions)
+    return Decision("abstain", "unknown_name" if values["unknown_name"] >= 1 else "not_found", confidence)
 
 
 def _by_words(question: str, thresholds: Thresholds, person_offered: bool) -> Decision | None:
@@ -145,7 +150,8 @@ def _by_words(question: str, thresholds: Thresholds, person_offered: bool) -> De
     return None if re.search(r"\w", question) else Decision("abstain", "small_talk_sign", 1.0)
 
 
-def _failed(reason: str, confidence: float, thresholds: Thresholds, abstentions: int) -> Decision:
+def failed(reason: str, confidence: float, thresholds: Thresholds, abstentions: int) -> Decision:
+    """Return the decision on a question without an answer: handed over when so many before it failed, too."""
     if thresholds.handoff_after and abstentions + 1 >= thresholds.handoff_after:
         return Decision("handoff", "repeated_failure", confidence)
     return Decision("abstain", reason, confidence)
@@ -184,7 +190,7 @@ def features(question: str, passages: Sequence[Found]) -> dict[str, float]:
     """
     cosines = sorted((p.cosine for p in passages), reverse=True)
     others = cosines[1:8]
-    wanted = {t for t in content_terms(question) if t not in _STEMMED_ASKING}
+    wanted = {t for t in content_terms(question) if t not in GENERIC}
     there = [term_set(f"{p.heading} {p.text}") for p in passages]
     first = there[:3]
     joined = frozenset[str]().union(*first)
@@ -212,4 +218,5 @@ def _share(wanted: set[str], there: frozenset[str]) -> float:
     return sum(_occurs(term, there) for term in wanted) / len(wanted) if wanted else 0.0
 
 
-_STEMMED_ASKING = frozenset(t for word in _ASKING for t in content_terms(word))
+# Terms that a question about anything may have.
+GENERIC = frozenset(t for word in _ASKING for t in content_terms(word))

@@ -24,7 +24,7 @@ EARLIER = ["How do I cancel an upload?"]
 def test_a_follow_up_is_searched_with_the_question_before(message):
     result = condense_query(EARLIER, message)
     assert result.is_follow_up
-    assert result.queries[0] == f"How do I cancel an upload? {message}"
+    assert result.texts[0] == f"How do I cancel an upload? {message}"
 
 
 @pytest.mark.parametrize(
@@ -39,30 +39,58 @@ def test_a_follow_up_is_searched_with_the_question_before(message):
     ],
 )
 def test_a_question_that_stands_alone_is_untouched(message):
-    assert condense_query(EARLIER, message).queries == (message,)
+    assert condense_query(EARLIER, message).texts == (message,)
     assert not condense_query(EARLIER, message).is_follow_up
 
 
 def test_without_history_nothing_is_a_follow_up():
-    assert condense_query([], "How long does it take?").queries == ("How long does it take?",)
+    assert condense_query([], "How long does it take?").texts == ("How long does it take?",)
 
 
 def test_small_talk_and_follow_ups_in_the_history_are_skipped():
     history = ["How do I cancel an upload?", "and on Sundays?", "thanks!"]
-    assert condense_query(history, "who does it?").queries[0] == "How do I cancel an upload? who does it?"
+    assert condense_query(history, "who does it?").texts[0] == "How do I cancel an upload? who does it?"
 
 
 def test_merged_messages_are_searched_together_and_the_question_alone():
     result = condense_query([], "Hello!\nI bought a coat last week.\nWhere can I return the coat?")
-    assert result.queries == ("I bought a coat last week. Where can I return the coat?", "Where can I return the coat?")
+    assert result.texts == ("I bought a coat last week. Where can I return the coat?", "Where can I return the coat?")
 
 
 def test_a_greeting_before_the_question_is_left_out():
-    assert condense_query([], "Hi there, where is my order?").queries == ("where is my order?",)
+    assert condense_query([], "Hi there, where is my order?").texts == ("where is my order?",)
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "and what does delivery cost?",
+        "ok, how can I pay by card?",
+        "So where are your shops?",
+        "But is there a warranty on shoes?",
+        "mas onde ficam as lojas?",
+    ],
+)
+def test_what_only_sounds_as_if_it_went_on_is_searched_by_itself_first(message):
+    result = condense_query(["How do I return a product?"], message)
+    assert result.texts == (message, f"How do I return a product? {message}")
+    assert result.queries[1].needed
+
+
+def test_joined_with_an_earlier_question_a_passage_needs_words_of_the_new_one():
+    (joined, alone) = condense_query(["How do I return a product?"], "and for shoes?").queries
+    assert joined.text == "How do I return a product? and for shoes?"
+    assert joined.needed == {"shoe"}
+    assert (alone.text, alone.needed) == ("and for shoes?", frozenset())
+
+
+def test_what_points_at_the_question_before_needs_none():
+    (joined,) = condense_query(["How do I return a product?"], "How long does it take?").queries
+    assert joined.needed == frozenset()
 
 
 def test_queries_are_bounded_and_never_empty():
     result = condense_query(["x" * 3000], "and " + "word " * 3000)
     assert len(result.queries) <= MAX_QUERIES
-    assert max(map(len, result.queries)) <= MAX_QUERY_CHARS
-    assert condense_query([], "???").queries == ("???",)
+    assert max(map(len, result.texts)) <= MAX_QUERY_CHARS
+    assert condense_query([], "???").texts == ("???",)

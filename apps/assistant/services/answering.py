@@ -9,13 +9,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
 import structlog
 
-from apps.assistant.condense import condense_query
-from apps.assistant.decision import Decision, Thresholds, decide
+from apps.assistant.condense import Query, condense_query
+from apps.assistant.decision import Decision, Thresholds, decide, evidence, failed
+from apps.assistant.finding import find
 from apps.assistant.services.phrases import LANGUAGES, PHRASES, offers_person, phrase
 from apps.assistant.services.prompt import STOP, answer_prompt, copy_prompt
 from apps.assistant.types import Answer, Question
@@ -93,17 +95,22 @@ class AnswerRun:
             self._mark("decide")
             return early
         said = [text for role, text in question.history if role == "contact"]
-        best: tuple[float, tuple[Passage, ...], str] | None = None
-        for query in condense_query(said, question.text).queries:
-            found = passages_search(
+
+        def search(query: str) -> tuple[Passage, ...]:
+            return passages_search(
                 tenant_id=question.tenant_id, query=query, k=RETRIEVED, collections=question.collections or None
             ).passages
-            if found and (best is None or found[0].score > best[0]):
-                best = (found[0].score, found, query)
+
+        found = find(
+            condense_query(said, question.text).queries or [Query(question.text)],
+            search,
+            partial(evidence, answer=thresholds.answer),
+        )
         self._mark("retrieve")
-        self.passages, self.query = (best[1], best[2]) if best else ((), question.text)
-        decision = decide(self.query, self.passages, thresholds, abstentions=question.abstentions)
-        assert decision is not None  # noqa: S101  (only the early look may be undecided)
+        self.passages, self.query = found.passages, found.query
+        decision = found.decision
+        if decision.kind == "abstain":
+            decision = failed(decision.reason, decision.confidence, thresholds, question.abstentions)
         self._mark("decide")
         return decision
 

@@ -9,6 +9,8 @@ from typing import Any
 from django.db import transaction
 
 from apps.assistant.condense import condense_query
+from apps.assistant.decision import evidence
+from apps.assistant.finding import find
 from apps.assistant.services.answering import PROMPTED, citation_of, heading_path
 from apps.assistant.services.prompt import DRAFT_SYSTEM, STOP, answer_prompt, copy_prompt
 from apps.conversations.selectors import conversation_get, draft_get, inbox_get, messages_before
@@ -168,12 +170,13 @@ class _DraftRun:
         self, question: str, history: tuple[tuple[str, str], ...], collections: tuple[str, ...]
     ) -> tuple[Passage, ...]:
         queries = condense_query([text for role, text in history if role == "contact"], question).queries
-        found = [
-            passages_search(tenant_id=self.ctx.tenant_id, query=query, k=PROMPTED, collections=collections or None)
-            for query in queries
-        ]
-        best = max((f.passages for f in found if f.passages), key=lambda p: p[0].score, default=())
-        return best[:PROMPTED]
+
+        def search(query: str) -> tuple[Passage, ...]:
+            return passages_search(
+                tenant_id=self.ctx.tenant_id, query=query, k=PROMPTED, collections=collections or None
+            ).passages
+
+        return find(queries, search, evidence).passages[:PROMPTED] if queries else ()
 
     def _embed(self, texts: Any) -> Any:
         return embed_texts(list(texts), tenant_id=self.ctx.tenant_id).vectors
