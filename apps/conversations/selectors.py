@@ -238,7 +238,17 @@ def conversation_states(*, tenant_id: uuid.UUID, ids: Collection[uuid.UUID]) -> 
     with tenant_scope(tenant_id):
         rows = Conversation.objects.filter(id__in=list(ids)[:500])
         found = rows.values_list(
-            "id", "last_seq", "last_public_seq", "status", "handler", "assignee_id", "inbox__identity_required"
+            "id",
+            "last_seq",
+            "last_public_seq",
+            "status",
+            "handler",
+            "assignee_id",
+            "inbox__identity_required",
+            "updated_at",
+            "mood",
+            "language",
+            "intents",
         )
         return {row[0]: ConversationState(*row[1:]) for row in found}
 

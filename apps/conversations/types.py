@@ -308,7 +308,7 @@ class ConversationInfo:
 @dataclass(frozen=True, slots=True)
 class ConversationState:
     """What a socket compares to see that something happened: the newest seq, of all and of what visitors see, who has the
-    conversation, and whether its inbox admits proven identities only."""
+    conversation, whether its inbox admits proven identities only, when it changed, and what was found out about it."""
 
     last_seq: int
     last_public_seq: int
@@ -316,6 +316,10 @@ class ConversationState:
     handler: str
     assignee_id: uuid.UUID | None
     identity_required: bool
+    updated_at: datetime
+    mood: str
+    language: str
+    intents: list[str]
 
 
 @dataclass(frozen=True, slots=True)

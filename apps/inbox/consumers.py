@@ -353,7 +353,8 @@ class StaffConsumer(FrameConsumer):
             self.spawn(self._catch_up(feed))
         before = self.states.get(feed.conversation_id)
         self.states[feed.conversation_id] = state
-        if before is not None and before != state:
+        # The first look, too: what changed between the page and the subscription has told nobody.
+        if before != state:
             self.spawn(self._row(feed.conversation_id))
 
     async def _catch_up(self, feed: ConversationFeed) -> None:

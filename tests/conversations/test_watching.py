@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -14,7 +15,7 @@ from apps.conversations.types import ConversationState
 from tests.sockets import until
 
 TENANT, OTHER = uuid.uuid4(), uuid.uuid4()
-STATE = ConversationState(1, 1, "open", "bot", None, False)
+STATE = ConversationState(1, 1, "open", "bot", None, False, datetime.now(UTC), "", "", [])
 
 
 @pytest.fixture

@@ -54,3 +54,24 @@ async def test_a_visitors_history_holds_nothing_of_it(tenant: Any, inbox: Any) -
     assert "Isto é mau." in str(seen) + str(await again.quiet())
     assert [word for word in ("negative", "complaint", "This is bad.") if word in str(again.frames)] == []
     await again.close()
+
+
+async def test_the_row_shows_what_was_found_out_without_the_hint(
+    tenant: Any, inbox: Any, api: ApiClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Redis was flushed, or the page was loaded before and subscribed after."""
+    monkeypatch.setattr("apps.conversations.services.watching.POLL_S", 0.2)
+    monkeypatch.setattr("apps.conversations.services.annotations.hint_send", lambda *_: None)
+    guest, welcome = await visitor(inbox)
+    acknowledged = await say(guest, "Isto é mau.")
+    agent = await staff(api.secret)
+    await agent.send(type="subscribe", conversation_id=welcome["conversation_id"], after_seq=0)
+    await agent.receive("message")
+    message_id = acknowledged["message_id"]
+    await call(lambda: message_annotate(tenant_id=tenant.id, message_id=message_id, annotation=FOUND))
+    row = (await agent.receive("conversation"))["conversation"]
+    while row["mood"] is None:
+        row = (await agent.receive("conversation"))["conversation"]
+    assert (row["mood"]["label"], row["intents"]) == ("negative", ["complaint"])
+    await agent.close()
+    await guest.close()
