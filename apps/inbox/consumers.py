@@ -58,6 +58,8 @@ class StaffConsumer(FrameConsumer):
         super().__init__(*args, **kwargs)
         self.feeds: dict[uuid.UUID, ConversationFeed] = {}
         self.watches: dict[uuid.UUID, Watch] = {}
+        # The rows that are being read, and whether something changed meanwhile.
+        self.rows: dict[uuid.UUID, bool] = {}
         self.states: dict[uuid.UUID, ConversationState] = {}
         self.drafts: dict[uuid.UUID, Any] = {}
         self.queue = False
@@ -324,13 +326,24 @@ class StaffConsumer(FrameConsumer):
             self.spawn(self._row(parsed))
 
     async def _row(self, conversation_id: uuid.UUID) -> None:
-        """Send the conversation's row as it is now."""
+        """Send the conversation's row as it is now. One at a time: of two that read side by side the older may come last."""
+        if conversation_id in self.rows:
+            self.rows[conversation_id] = True
+            return
         try:
-            row = await in_thread(conversation_get)(tenant_id=self.principal.tenant_id, conversation_id=conversation_id)
+            again = True
+            while again:
+                self.rows[conversation_id] = False
+                row = await in_thread(conversation_get)(
+                    tenant_id=self.principal.tenant_id, conversation_id=conversation_id
+                )
+                if row.last_seq:
+                    self.push({"type": "conversation", "conversation": row.as_dict()})
+                again = self.rows[conversation_id]
         except NotFound:
             return
-        if row.last_seq:
-            self.push({"type": "conversation", "conversation": row.as_dict()})
+        finally:
+            self.rows.pop(conversation_id, None)
 
     async def _annotated(self, conversation_id: uuid.UUID, message_id: str) -> None:
         """Send a message again, with what was found out about it."""

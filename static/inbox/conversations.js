@@ -42,13 +42,14 @@ export class Conversations {
   async listLoad({ quiet = false } = {}) {
     const { store } = this;
     const turn = ++this.listTurn;
+    const since = store.heardCount;
     if (!quiet) {
       store.listState = "loading";
       store.emit("list");
     }
     try {
       const answer = await apiCall("GET", this.listPath(), { query: this.listQuery() });
-      if (turn === this.listTurn) store.listSet(answer.items, answer.next_cursor);
+      if (turn === this.listTurn) store.listSet(answer.items, answer.next_cursor, { since });
     } catch (error) {
       if (turn !== this.listTurn || quiet) return;
       Object.assign(store, { listState: "error", listError: error });
@@ -61,9 +62,10 @@ export class Conversations {
     if (this.loadingMore || store.listState !== "ready" || !store.cursor) return;
     this.loadingMore = true;
     const turn = this.listTurn;
+    const since = store.heardCount;
     try {
       const answer = await apiCall("GET", this.listPath(), { query: this.listQuery(store.cursor) });
-      if (turn === this.listTurn) store.listSet(answer.items, answer.next_cursor, { append: true });
+      if (turn === this.listTurn) store.listSet(answer.items, answer.next_cursor, { append: true, since });
     } catch (error) {
       this.actions.failed(t("more_failed"), error);
     } finally {
@@ -78,15 +80,21 @@ export class Conversations {
     timeline.error = null;
     store.emit("timeline", id);
     try {
-      const item = timeline.loaded ? store.conversations.get(id) : await apiCall("GET", `/conversations/${id}`);
-      const after = timeline.loaded ? timeline.lastSeq : Math.max(0, item.last_seq - MESSAGE_PAGE);
+      if (!timeline.loaded) await this.conversationLoad(id);
+      const after = timeline.loaded ? timeline.lastSeq : Math.max(0, store.conversations.get(id).last_seq - MESSAGE_PAGE);
       await this.messagesAfter(id, after);
       timeline.loaded = true;
-      store.conversationPut({ ...item, unread: 0 });
+      store.conversationPut({ ...store.conversations.get(id), unread: 0 });
     } catch (error) {
       timeline.error = error;
     }
     store.emit("timeline", id);
+  }
+
+  async conversationLoad(id) {
+    const since = this.store.heardCount;
+    const item = await apiCall("GET", `/conversations/${id}`);
+    if (!this.store.isOutrun(id, since)) this.store.conversationPut(item);
   }
 
   async messagesAfter(id, after) {

@@ -46,7 +46,7 @@ class Console {
     this.live = new Live({
       message: (frame) => this.work.messageArrived(frame),
       "message.annotated": (frame) => this.work.messageAnnotated(frame),
-      conversation: (frame) => store.conversationPut(frame.conversation),
+      conversation: (frame) => store.conversationHear(frame.conversation),
       "reply.start": (frame) => this.work.replyPiece(frame),
       "reply.delta": (frame) => this.work.replyPiece(frame),
       "reply.end": (frame) => this.work.replyEnded(frame),

@@ -50,6 +50,8 @@ export class Store extends EventTarget {
     this.me = me;
     this.members = [me];
     this.conversations = new Map();
+    this.heard = new Map();
+    this.heardCount = 0;
     this.timelines = new Map();
     this.view = "open";
     this.search = "";
@@ -71,6 +73,17 @@ export class Store extends EventTarget {
   timeline(id = this.openId) {
     if (!this.timelines.has(id)) this.timelines.set(id, new Timeline());
     return this.timelines.get(id);
+  }
+
+  /** A row of the socket. What was found out about a conversation changes no `updated_at`: an answer asked for before it is older. */
+  conversationHear(item) {
+    this.heard.set(item.id, ++this.heardCount);
+    this.conversationPut(item);
+  }
+
+  /** Whether the socket told of the conversation after the call that began when `heardCount` was `since`. */
+  isOutrun(id, since) {
+    return (this.heard.get(id) ?? 0) > since;
   }
 
   /** Takes a conversation from the API or the socket, and keeps the shown list right. An older state is ignored. */
@@ -103,9 +116,10 @@ export class Store extends EventTarget {
     this.ids.sort((a, b) => (time(a) < time(b) ? 1 : time(a) > time(b) ? -1 : 0));
   }
 
-  listSet(items, cursor, { append = false } = {}) {
+  /** `since`: `heardCount` when the page was asked for. */
+  listSet(items, cursor, { append = false, since = Infinity } = {}) {
     for (const { match, ...item } of items) {
-      this.conversations.set(item.id, item);
+      if (!this.isOutrun(item.id, since)) this.conversations.set(item.id, item);
       if (match) this.matches.set(item.id, match);
     }
     const ids = items.map((item) => item.id);
@@ -113,6 +127,7 @@ export class Store extends EventTarget {
     this.cursor = cursor;
     this.listState = "ready";
     this.emit("list");
+    if (ids.includes(this.openId)) this.emit("conversation", this.openId);
   }
 
   emit(name, detail) {

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, Route, expect
 
 from tests.e2e.conftest import DESKTOP, watch
 from tests.e2e.test_main_path import sign_in
@@ -40,6 +42,36 @@ def test_the_inbox_names_intents_and_stores_their_words(
         expect(page.locator(f"[data-conversation='{found}']").get_by_text(NAME)).to_be_visible()
         assert client.get(f"/api/v1/conversations/{found}").json()["labels"] == ["return or refund"]
     page.screenshot(path=str(shots / "intents-inbox.png"))
+    assert faults == []
+    page.context.close()
+
+
+def test_an_answer_that_a_row_of_the_socket_outran_takes_nothing_back(
+    page: Page, stack: Stack, faults: list[str]
+) -> None:
+    with stack.client() as client:
+        found = client.post("/api/v1/conversations", json={"contact": {"name": "Li"}}).json()["id"]
+        client.patch(f"/api/v1/conversations/{found}", json={"handler": "person"})
+        client.post(f"/api/v1/conversations/{found}/messages", json={"role": "contact", "text": ASKED})
+    rows: list[dict[str, Any]] = []
+
+    def heard(frame: str | bytes) -> None:
+        row = json.loads(frame).get("conversation")
+        if row and row["id"] == found and row["intents"]:
+            rows.append(row)
+
+    page.on("websocket", lambda socket: socket.on("framereceived", heard))
+    held: list[Route] = []
+    page.route(f"**/api/v1/conversations/{found}", lambda route: held.append(route), times=1)
+    page.goto(f"{stack.base}/inbox/?view=open&c={found}")
+    until = time.monotonic() + LOADING_MS / 1000
+    while not (rows and held) and time.monotonic() < until:
+        page.wait_for_timeout(100)
+    # The answer as it was before the message was read, after the socket told what was found in it.
+    held[0].fulfill(json=rows[-1] | {"intents": [], "suggested_labels": []})
+    expect(page.get_by_role("log").get_by_text(NAME)).to_be_visible(timeout=LOADING_MS)
+    # At once: a row that comes later would mend it.
+    assert page.locator("#aside-labels").get_by_role("button", name=NAME).count() == 1
     assert faults == []
     page.context.close()
 

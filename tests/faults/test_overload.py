@@ -99,8 +99,8 @@ def test_ten_times_capacity_is_served_or_refused_and_passes(stack: Stack) -> Non
     assert set(statuses) <= {200, 429, 503}
     assert statuses[200] > 0
     assert statuses[429] + statuses[503] > 0
-    # Refused at the door: the median shows it also where this process itself starves for processor time.
-    assert sorted(refused)[len(refused) // 2] < 1.0
+    # Refused at the door, not after a wait in line: the medians show it also where this process starves for processors.
+    assert sorted(refused)[len(refused) // 2] < sorted(served)[len(served) // 2] / 2
     assert max(served) < 90
     assert max(sum(point["queued"].values()) for point in seen) <= 64
     with stack.client() as client:
