@@ -83,8 +83,9 @@ export class Conversations {
       if (!timeline.loaded) await this.conversationLoad(id);
       const after = timeline.loaded ? timeline.lastSeq : Math.max(0, store.conversations.get(id).last_seq - MESSAGE_PAGE);
       await this.messagesAfter(id, after);
-      timeline.loaded = true;
+      timeline.load();
       store.conversationPut({ ...store.conversations.get(id), unread: 0 });
+      this.annotationsLoad(id);
     } catch (error) {
       timeline.error = error;
     }
@@ -145,11 +146,25 @@ export class Conversations {
     this.seen();
   }
 
+  conversationHeard(item) {
+    const { store } = this;
+    const found = (row) => JSON.stringify([row?.mood?.label, row?.language, row?.intents]);
+    const before = found(store.conversations.get(item.id));
+    store.conversationHear(item);
+    if (item.id === store.openId && found(item) !== before) this.annotationsLoad(item.id);
+  }
+
+  /** What was found out about messages between the page's answer and the subscription was told to nobody. */
+  annotationsLoad(id) {
+    const timeline = this.store.timeline(id);
+    const first = timeline.loaded && this.live.isWatched(id) ? timeline.firstUnread() : null;
+    if (first) this.messagesAfter(id, first.seq - 1).catch(() => {});
+  }
+
   /** A message again, with what was found out about it since. */
   messageAnnotated(frame) {
     const timeline = this.store.timeline(frame.conversation_id);
-    if (!timeline.messages.has(frame.message.id)) return;
-    timeline.messages.set(frame.message.id, frame.message);
+    timeline.annotate(frame.message);
     this.store.emit("timeline", frame.conversation_id);
   }
 

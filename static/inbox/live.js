@@ -9,12 +9,14 @@ export class Live extends EventTarget {
     this.handlers = handlers;
     this.seqOf = seqOf;
     this.conversationId = "";
+    this.watched = "";
     this.connectedOnce = false;
     this.socket = new ReturningSocket(socketUrl("/ws/inbox"));
     this.socket.addEventListener("frame", (event) => {
       if (event.detail.type === "welcome") this.opened();
       else this.handlers[event.detail.type]?.(event.detail);
     });
+    this.socket.addEventListener("down", () => { this.watched = ""; });
     this.socket.addEventListener("down", () => this.dispatchEvent(new CustomEvent("down")));
     this.socket.addEventListener("refused", (event) => this.dispatchEvent(new CustomEvent("refused", { detail: event.detail })));
   }
@@ -35,7 +37,13 @@ export class Live extends EventTarget {
     if (this.conversationId === conversationId) return;
     if (this.conversationId) this.send({ type: "unsubscribe", conversation_id: this.conversationId });
     this.conversationId = conversationId;
+    this.watched = "";
     this.subscribe();
+  }
+
+  /** Whether the server has said that it tells of the conversation. */
+  isWatched(conversationId) {
+    return this.watched === conversationId;
   }
 
   /** With the last known seq, the server sends what was missed by itself. */

@@ -46,7 +46,12 @@ class Console {
     this.live = new Live({
       message: (frame) => this.work.messageArrived(frame),
       "message.annotated": (frame) => this.work.messageAnnotated(frame),
-      conversation: (frame) => store.conversationHear(frame.conversation),
+      conversation: (frame) => this.work.conversationHeard(frame.conversation),
+      subscribed: (frame) => {
+        if (!frame.conversation_id) return;
+        this.live.watched = frame.conversation_id;
+        this.work.annotationsLoad(frame.conversation_id);
+      },
       "reply.start": (frame) => this.work.replyPiece(frame),
       "reply.delta": (frame) => this.work.replyPiece(frame),
       "reply.end": (frame) => this.work.replyEnded(frame),

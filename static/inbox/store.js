@@ -15,6 +15,7 @@ export class Timeline {
   constructor() {
     this.messages = new Map();
     this.pending = [];
+    this.annotated = new Map();
     this.streams = new Map();
     this.lastSeq = 0;
     this.firstSeq = Infinity;
@@ -22,11 +23,28 @@ export class Timeline {
     this.error = null;
   }
 
+  /** A page that was asked for before a message was read may come after what was found in it. */
   put(message) {
-    this.messages.set(message.id, message);
+    const known = this.annotated.get(message.id) ?? this.messages.get(message.id);
+    this.messages.set(message.id, known?.language && !message.language ? known : message);
     this.lastSeq = Math.max(this.lastSeq, message.seq);
     this.firstSeq = Math.min(this.firstSeq, message.seq);
     if (message.role === "bot") this.streams.clear();
+  }
+
+  annotate(message) {
+    if (this.messages.has(message.id)) this.messages.set(message.id, message);
+    if (!this.loaded) this.annotated.set(message.id, message);
+  }
+
+  load() {
+    this.loaded = true;
+    this.annotated.clear();
+  }
+
+  /** The first message of the newest 20 that nothing was found out about yet. */
+  firstUnread() {
+    return this.sorted().slice(-20).find((message) => message.role === "contact" && !message.language);
   }
 
   sorted() {

@@ -76,6 +76,30 @@ def test_an_answer_that_a_row_of_the_socket_outran_takes_nothing_back(
     page.context.close()
 
 
+def test_what_was_found_before_the_page_listened_is_shown(page: Page, stack: Stack, faults: list[str]) -> None:
+    """The page's answer is of before the message was read, the subscription of after it."""
+    with stack.client() as client:
+        found = client.post("/api/v1/conversations", json={"contact": {"name": "Li"}}).json()["id"]
+        client.patch(f"/api/v1/conversations/{found}", json={"handler": "person"})
+        client.post(f"/api/v1/conversations/{found}/messages", json={"role": "contact", "text": ASKED})
+        until = time.monotonic() + LOADING_MS / 1000
+        while not client.get(f"/api/v1/conversations/{found}").json()["intents"] and time.monotonic() < until:
+            time.sleep(0.5)
+
+    def before(route: Route) -> None:
+        answer = route.fetch()
+        unread = {"language": None, "sentiment": None, "intent": None}
+        items = [message | unread for message in answer.json()["items"]]
+        assert items
+        route.fulfill(response=answer, json=answer.json() | {"items": items})
+
+    page.route(f"**/api/v1/conversations/{found}/messages*", before, times=1)
+    page.goto(f"{stack.base}/inbox/?view=open&c={found}")
+    expect(page.get_by_role("log").get_by_text(NAME)).to_be_visible(timeout=LOADING_MS)
+    assert faults == []
+    page.context.close()
+
+
 def test_the_studio_names_intents(page: Page, stack: Stack, faults: list[str], shots: Path) -> None:
     page.goto(f"{stack.base}/studio/?task=classify")
     # The page listens once its tabs are there.
