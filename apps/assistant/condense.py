@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 
 from apps.assistant.decision import GENERIC
 from apps.assistant.smalltalk import small_talk, without_greeting
+from apps.nlp.services.grounding.exact import Exact, meant
 from apps.nlp.services.grounding.text import Token, content_terms, is_stopword, sentences, tokens, words
 
 MAX_QUERY_CHARS = 600
@@ -49,10 +50,14 @@ _EMPTY_POINTER = re.compile(
 
 @dataclass(frozen=True)
 class Query:
-    """A text to search with. Of `needed`, terms of the message itself, a passage that answers has at least one."""
+    """A text to search with. Of `needed`, terms of the message itself, a passage that answers has at least one.
+
+    A passage that speaks of another version, code or number than those in `exact` answers nothing.
+    """
 
     text: str
     needed: frozenset[str] = frozenset()
+    exact: tuple[Exact, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -80,14 +85,15 @@ def condense_query(history: Sequence[str], message: str) -> CondensedQuery:
     topic = _topic(history)
     lean = _lean(said) if topic else ""
     own = frozenset(content_terms(said)) - GENERIC
-    joined = Query(_joined(topic, said), frozenset() if lean == "points" else own)
-    queries = [Query(said)]
+    alone = Query(said, exact=meant(said))
+    joined = Query(_joined(topic, said), frozenset() if lean == "points" else own, meant(said, topic))
+    queries = [alone]
     if lean == "goes_on":
-        queries = [Query(said), joined]
+        queries = [alone, joined]
     elif lean:
-        queries = [joined, Query(said)] if lean == "elliptic" or len(own) >= 3 else [joined]
+        queries = [joined, alone] if lean == "elliptic" or len(own) >= 3 else [joined]
     if last_question and last_question != said:
-        queries.append(Query(last_question))
+        queries.append(Query(last_question, exact=meant(last_question, said)))
     bounded = (replace(query, text=query.text[-MAX_QUERY_CHARS:].strip()) for query in queries)
     kept = {query.text: query for query in reversed(list(bounded)) if query.text}
     return CondensedQuery(tuple(reversed(kept.values()))[:MAX_QUERIES], bool(lean))

@@ -28,6 +28,13 @@ class CorpusPassage:
     embed_text: str
     title: str = ""
 
+    @property
+    def section(self) -> tuple[str, str] | None:
+        """What the ranking takes for one section, as the product does."""
+        return (
+            (self.source, self.anchor or self.heading) if self.anchor or self.heading not in ("", self.title) else None
+        )
+
 
 def load(files: Sequence[Path]) -> list[CorpusPassage]:
     """Return the passages of `files`, in order."""

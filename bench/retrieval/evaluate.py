@@ -19,13 +19,16 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from apps.knowledge.lexis import query_terms, terms
 from apps.knowledge.ranking import DEFAULT_RANK_RULES, Candidate, RankRules, corpus_stats, rank
 from bench.retrieval.corpus import CHAPTERS, DEVELOPERS_REFERENCE, CorpusPassage, developers_reference, embed
+
+if TYPE_CHECKING:
+    from apps.assistant.condense import Query
 
 QUESTIONS = Path(__file__).with_name("questions.jsonl")
 COLLECTION = "developers-reference"
@@ -88,13 +91,15 @@ class Index:
         """Return the best passages as the product ranks them."""
         cosines = self.vectors @ embed([query])[0]
         candidates = [
-            Candidate(
-                i, float(cosines[i]), self._counts[i], self._lengths[i], (p.source, p.anchor or p.heading), p.text
-            )
+            Candidate(i, float(cosines[i]), self._counts[i], self._lengths[i], p.section, p.text)
             for i, p in enumerate(self.passages)
         ]
         return [self._hit(r.key, r.score, r.cosine, r.lexical)
                 for r in rank(candidates, query_terms(query), self._stats, rules, k=k)]  # fmt: skip
+
+    def search_by(self, query: Query, k: int) -> list[Hit]:
+        """Return the best passages for a query of `condense_query`, as `find` asks for them."""
+        return self.search(query.text, k)
 
     def by_vectors(self, query: str, k: int = 5) -> list[Hit]:
         """Return the nearest passages by cosine alone."""

@@ -30,7 +30,7 @@ def compare(name: str, passages: Sequence[CorpusPassage], asked: list[Question])
         answered = own = earlier = 0
         for before, after in pairs:
             text = opening + after.text[0].lower() + after.text[1:] if opening else after.text
-            found = find(condense_query([before.text], text).queries, index.search, evidence)
+            found = find(condense_query([before.text], text).queries, index.search_by, evidence)
             if found.decision.kind != "answer":
                 continue
             place = {(found.passages[0].source, found.passages[0].anchor)}

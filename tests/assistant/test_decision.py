@@ -14,6 +14,7 @@ from apps.assistant.smalltalk import asks_for_person, small_talk
 class Found:
     text: str
     heading: str = ""
+    title: str = ""
     cosine: float = 0.6
     lexical: float = 0.4
     score: float = 0.7

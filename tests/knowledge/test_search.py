@@ -164,6 +164,22 @@ def test_one_section_does_not_fill_the_result(tenant: Any, add_text: Add) -> Non
     assert sorted(headings) == ["Coffee", "Tea", "Tea"]
 
 
+def test_a_text_without_headings_gives_as_many_passages_as_are_asked_for(tenant: Any, add_text: Add) -> None:
+    add_text(tenant, "T", " ".join(f"Tea number {n} is poured into cup {n} at table {n}." for n in range(200)))
+    found = passages_search(tenant_id=tenant.id, query="tea cup table", k=4).passages
+    assert len({p.text for p in found}) == 4
+
+
+def test_a_code_is_not_taken_for_one_like_it(tenant: Any, add_text: Add) -> None:
+    add_text(tenant, "T", "Article ZR44410 is a valve. Article 444100 is a tap.")
+    assert [
+        passages_search(tenant_id=tenant.id, query=query).passages[0].lexical for query in ("zr44411", "444101")
+    ] == [
+        0,
+        0,
+    ]
+
+
 def test_passages_of_others_are_never_found(tenant: Any, other_tenant: Any, add_text: Add) -> None:
     add_text(tenant, "T", "The code word is amber. Ours.")
     add_text(other_tenant, "T", "The code word is amber. Theirs.")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from apps.nlp.services.grounding.check import PassageText
-from apps.nlp.services.grounding.quoting import MAX_QUOTE_CHARS, quote_answer
+from apps.nlp.services.grounding.quoting import MAX_QUOTE_CHARS, item_rest, quote_answer
 from tests.assistant.embeddings import bag_embed
 
 WIDGET = PassageText(
@@ -65,3 +65,10 @@ def test_a_quotation_is_bounded():
 
 def test_no_passage_gives_no_quotation():
     assert quote_answer("Anything?", [], bag_embed) is None
+
+
+def test_what_an_item_goes_on_with() -> None:
+    text = "Errors:\n- E12: the tank is empty. Fill it.\n- E13: the grinder is blocked.\nNo item. Goes on."
+    first, third, plain = "- E12: the tank is empty.", "- E13: the grinder is blocked.", "No item."
+    rests = [item_rest(text, text.index(said), text.index(said) + len(said)) for said in (first, third, plain)]
+    assert rests == ["Fill it.", "", ""]

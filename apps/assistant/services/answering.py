@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -20,21 +21,22 @@ from apps.assistant.decision import Decision, Thresholds, decide, evidence, fail
 from apps.assistant.finding import find
 from apps.assistant.services.phrases import LANGUAGES, PHRASES, offers_person, phrase
 from apps.assistant.services.prompt import STOP, answer_prompt, copy_prompt
+from apps.assistant.services.searching import search_by
 from apps.assistant.types import Answer, Question
 from apps.core.errors import AppError, Cancelled
 from apps.core.tenancy import connection_release
 from apps.inference.services import default_model, embed_texts, generate_stream
 from apps.inference.types import GenerateRequest
-from apps.knowledge.selectors import passages_search
 from apps.knowledge.types import Passage
 from apps.nlp.services.grounding.check import GroundingContext, PassageText, SentenceCheck
-from apps.nlp.services.grounding.quoting import quote_answer
+from apps.nlp.services.grounding.exact import Exact, speaks_for
+from apps.nlp.services.grounding.quoting import item_rest, quote_answer
 from apps.nlp.services.grounding.text import Sentence, SentenceBuffer, content_terms
 from apps.tenants.selectors import organization_settings
 from apps.translation.services.language import language_among
 
 log = structlog.get_logger(__name__)
-RETRIEVED, PROMPTED = 8, 3
+PROMPTED = 3
 MAX_ANSWER_TOKENS = 120
 MAX_SENTENCES = 4
 # Fewer words say too little of their language, and so does a smaller share of the likelihood.
@@ -57,6 +59,8 @@ class AnswerRun:
         self.stamps: dict[str, float] = {}
         self.checks: list[dict[str, Any]] = []
         self.passages: tuple[Passage, ...] = ()
+        self.exact: tuple[Exact, ...] = ()
+        self._last: SentenceCheck | None = None
         self._text = ""
 
     def run(self) -> Answer:
@@ -68,7 +72,9 @@ class AnswerRun:
         if decision.kind == "abstain":
             return self._say(decision, decision.reason if decision.reason in PHRASES else "no_answer")
         cited = self._generated_or_none()
-        if not self._text:
+        if self._text:
+            self._complete()
+        else:
             cited = self._quote()
         if not self._text:
             return self._say(Decision("abstain", "nothing_to_quote", decision.confidence), "no_answer")
@@ -96,18 +102,13 @@ class AnswerRun:
             return early
         said = [text for role, text in question.history if role == "contact"]
 
-        def search(query: str) -> tuple[Passage, ...]:
-            return passages_search(
-                tenant_id=question.tenant_id, query=query, k=RETRIEVED, collections=question.collections or None
-            ).passages
-
         found = find(
             condense_query(said, question.text).queries or [Query(question.text)],
-            search,
+            search_by(tenant_id=question.tenant_id, collections=question.collections, embed=self._embed),
             partial(evidence, answer=thresholds.answer),
         )
         self._mark("retrieve")
-        self.passages, self.query = found.passages, found.query
+        self.passages, self.query, self.exact = found.passages, found.query, found.exact
         decision = found.decision
         if decision.kind == "abstain":
             decision = failed(decision.reason, decision.confidence, thresholds, question.abstentions)
@@ -179,7 +180,7 @@ class AnswerRun:
     ) -> SentenceCheck:
         self._check_stop()
         began = time.perf_counter()
-        check = context.check(sentence.text, previous)
+        check = checked(context, sentence.text, previous, self.passages, self.exact)
         self.checks.append(
             {
                 "sentence": sentence.text,
@@ -192,11 +193,22 @@ class AnswerRun:
         )
         if check.supported and check.passage is not None:
             cited.append(check.passage)
+            self._last = check
             self._emit(sentence.text, self.passages[check.passage])
         return check
 
+    def _complete(self) -> None:
+        """Add what the item of a list goes on with, in its own words: the step that matters may be its second sentence."""
+        if self._last is None or self._last.passage is None:
+            return
+        passage = self.passages[self._last.passage]
+        rest = item_rest(passage.text, self._last.start, self._last.end)
+        if rest:
+            self._emit(rest, passage)
+
     def _quote(self) -> list[int]:
-        quote = quote_answer(self.query, [PassageText(p.text, heading_path(p)) for p in self.passages[:5]], self._embed)
+        passages = [PassageText(p.text, heading_path(p)) for p in self.passages[:5]]
+        quote = quote_answer(self.query, passages, self._embed, self.exact)
         if quote is None:
             return []
         lead = phrase("quote_lead", self._language())
@@ -263,6 +275,22 @@ class AnswerRun:
     def _check_stop(self) -> None:
         if self._should_stop():
             raise Cancelled
+
+
+def checked(
+    context: GroundingContext,
+    sentence: str,
+    previous: SentenceCheck | None,
+    passages: Sequence[Passage],
+    exact: Sequence[Exact],
+) -> SentenceCheck:
+    """Return the verdict on a sentence; one that speaks of another version, code or number than was asked is refused."""
+    check = context.check(sentence, previous)
+    if check.supported and check.passage is not None:
+        passage = passages[check.passage]
+        if not speaks_for(sentence, passage.text, heading_path(passage), exact):
+            return replace(check, supported=False, reason="another")
+    return check
 
 
 def heading_path(passage: Passage) -> str:

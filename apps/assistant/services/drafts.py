@@ -11,8 +11,9 @@ from django.db import transaction
 from apps.assistant.condense import condense_query
 from apps.assistant.decision import evidence
 from apps.assistant.finding import find
-from apps.assistant.services.answering import PROMPTED, citation_of, heading_path
+from apps.assistant.services.answering import PROMPTED, checked, citation_of, heading_path
 from apps.assistant.services.prompt import DRAFT_SYSTEM, STOP, answer_prompt, copy_prompt
+from apps.assistant.services.searching import search_by
 from apps.conversations.selectors import conversation_get, draft_get, inbox_get, messages_before
 from apps.conversations.services import draft_finish
 from apps.conversations.types import DraftInfo
@@ -30,9 +31,9 @@ from apps.inference.services import (
 )
 from apps.inference.types import ChatMessage, GenerateRequest
 from apps.jobs.services import JobContext, job_enqueue
-from apps.knowledge.selectors import passages_search
 from apps.knowledge.types import Passage
 from apps.nlp.services.grounding.check import GroundingContext, PassageText, SentenceCheck
+from apps.nlp.services.grounding.exact import Exact
 from apps.nlp.services.grounding.text import Sentence, SentenceBuffer
 
 KIND = "assistant.draft_generate"
@@ -107,6 +108,7 @@ class _DraftRun:
         self.first_token_at = 0.0
         self.looping = False
         self._said: set[str] = set()
+        self._exact: tuple[Exact, ...] = ()
         self.marks: list[dict[str, Any]] = []
         self.citations: list[dict[str, Any]] = []
 
@@ -170,13 +172,12 @@ class _DraftRun:
         self, question: str, history: tuple[tuple[str, str], ...], collections: tuple[str, ...]
     ) -> tuple[Passage, ...]:
         queries = condense_query([text for role, text in history if role == "contact"], question).queries
-
-        def search(query: str) -> tuple[Passage, ...]:
-            return passages_search(
-                tenant_id=self.ctx.tenant_id, query=query, k=PROMPTED, collections=collections or None
-            ).passages
-
-        return find(queries, search, evidence).passages[:PROMPTED] if queries else ()
+        if not queries:
+            return ()
+        search = search_by(tenant_id=self.ctx.tenant_id, collections=collections, embed=self._embed)
+        found = find(queries, search, evidence)
+        self._exact = found.exact
+        return found.passages[:PROMPTED]
 
     def _embed(self, texts: Any) -> Any:
         return embed_texts(list(texts), tenant_id=self.ctx.tenant_id).vectors
@@ -191,7 +192,7 @@ class _DraftRun:
         words = sentence.text.strip().casefold()
         self.looping = words in self._said
         self._said.add(words)
-        check = context.check(sentence.text, previous)
+        check = checked(context, sentence.text, previous, passages, self._exact)
         mark = {
             "start": sentence.start,
             "end": sentence.end,

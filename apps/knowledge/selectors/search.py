@@ -193,9 +193,14 @@ def _typos(
     PostgreSQL's eyes, so below row-level security no index answers it, and there are far fewer words than passages.
     `frequency` is updated, so that such a word weighs like the one it is taken for.
     """
-    unknown = [term for term, count in frequency.items() if not count and len(term) >= TYPO_MIN_CHARS][:TYPO_WORDS]
+    # Figures are no words: article 4444 is not 4440 with a typo.
+    unknown = [
+        term
+        for term, count in frequency.items()
+        if not count and len(term) >= TYPO_MIN_CHARS and sum(map(str.isdigit, term)) < 2
+    ]
     found: dict[uuid.UUID, dict[str, int]] = {}
-    for word in unknown:
+    for word in unknown[:TYPO_WORDS]:
         alike = {"word": word, "letter": word[0], "most": VOCABULARY, "least": TYPO_SIMILARITY, "words": TYPO_WORDS}
         cursor.execute(_ALIKE, parameters | alike)
         known = [term for (term,) in cursor.fetchall()]
@@ -214,7 +219,8 @@ def _candidate(row: tuple[Any, ...]) -> Candidate:
         cosine=float(row[13]),
         counts=row[14],
         length=row[11],
-        section=(row[1], row[7] or row[6]),
+        # A text without headings has no sections: what is asked for may stand anywhere in it.
+        section=(row[1], row[7] or row[6]) if row[7] or row[6] not in ("", row[3]) else None,
         content=row[10],
         breadth=row[12],
     )

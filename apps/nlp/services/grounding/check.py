@@ -66,7 +66,7 @@ class SentenceCheck:
 
     `reason` is a stable code with a detail after a colon: "verbatim", "grounded", "filler", or why not
     ("empty", "question", "dangling", "term:x", "number:x", "name:x", "code:x", "order", "negation", "modality",
-    "limit", "condition", "dropped", "cosine", "off_topic", "repeated", "lead_in").
+    "limit", "condition", "dropped", "cosine", "off_topic", "repeated", "lead_in", "another").
     `start` and `end` are the window in the passage, in code points.
     """
 

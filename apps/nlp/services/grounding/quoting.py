@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from apps.nlp.services.grounding.check import Embed, PassageText, leans_back
+from apps.nlp.services.grounding.exact import Exact, holds, is_about_another, others, speaks_for
 from apps.nlp.services.grounding.text import Sentence, content_terms, is_list_item, passage_sentences, term_set
 
 MAX_QUOTE_CHARS = 600
@@ -25,6 +26,8 @@ LENGTH_BONUS = 0.0004
 CODE_BONUS = 0.08
 FIGURE_BONUS = 0.06
 CONTEXT_SHARE = 0.3
+# For each thing in a quotation that is like what was asked for and is not it, two at most.
+OTHER_PENALTY = 0.1
 MIN_COSINE = 0.25
 
 _HOW_TO = re.compile(
@@ -76,14 +79,22 @@ class _Span:
     sentences: tuple[str, ...]
 
 
-def quote_answer(question: str, passages: Sequence[PassageText], embed: Embed) -> Quote | None:
-    """Return the best quotation for `question`, or None when no passage has one that can stand by itself
-    and is near the question.
+def quote_answer(
+    question: str, passages: Sequence[PassageText], embed: Embed, exact: Sequence[Exact] = ()
+) -> Quote | None:
+    """Return the best quotation for `question`, or None when no passage has one that can stand by itself, is near the
+    question and speaks of no other version, code or number than what the question names, `exact`.
 
     Cost: one call of `embed` with the question, the headings and at most MAX_CANDIDATES candidates.
     """
     wanted = frozenset(content_terms(question))
-    spans = [span for i, p in enumerate(passages) for span in _spans(i, p.text)]
+    spans = [
+        span
+        for i, p in enumerate(passages)
+        for span in _spans(i, p.text, exact)
+        if speaks_for(span.text, p.text, p.heading, exact)
+        and not any(is_about_another(sentence, exact) for sentence in span.sentences)
+    ]
     spans.sort(key=lambda s: (-_overlap(wanted, s.text) + RANK_PENALTY * s.passage, s.passage, s.start, s.end))
     spans = _spread(spans, MAX_CANDIDATES)
     if not spans:
@@ -100,6 +111,7 @@ def quote_answer(question: str, passages: Sequence[PassageText], embed: Embed) -
         + LENGTH_BONUS * len(span.text)
         + (CODE_BONUS if how_to and has_code(span.text) else 0.0)
         + (FIGURE_BONUS if figure and _HAS_FIGURE.search(span.text) else 0.0)
+        + _exactness(span.text, exact)
         for span, vector in zip(spans, found, strict=True)
     ]
     best = int(np.argmax(scores))
@@ -107,6 +119,21 @@ def quote_answer(question: str, passages: Sequence[PassageText], embed: Embed) -
     if float(np.dot(asked, found[best])) < MIN_COSINE:
         return None
     return Quote(span.text, span.passage, span.sentences, span.start, span.end, scores[best])
+
+
+def _exactness(text: str, exact: Sequence[Exact]) -> float:
+    beside = min((others(text, one) for one in exact if one.strict), default=0)
+    amounts = any(holds(text, one) for one in exact if not one.strict)
+    return (FIGURE_BONUS if amounts else 0.0) - OTHER_PENALTY * min(beside, 2)
+
+
+def item_rest(text: str, start: int, end: int) -> str:
+    """Return what the list item that holds [start, end) of a passage goes on with after it; "" outside of lists."""
+    line_start, line_end = text.rfind("\n", 0, start) + 1, text.find("\n", end)
+    line_end = len(text) if line_end < 0 else line_end
+    inside = end - start > 0 and is_list_item(text[line_start:line_end]) and "\n" not in text[start:end].strip()
+    rest = text[end:line_end].strip() if inside else ""
+    return rest if len(rest) <= MAX_QUOTE_CHARS // 2 else ""
 
 
 def has_code(text: str) -> bool:
@@ -125,12 +152,12 @@ def _overlap(wanted: frozenset[str], text: str) -> float:
     return len(wanted & term_set(text)) / len(wanted) if wanted else 0.0
 
 
-def _spans(passage: int, text: str) -> Iterator[_Span]:
+def _spans(passage: int, text: str, exact: Sequence[Exact] = ()) -> Iterator[_Span]:
     """Yield the whole, self-contained pieces of a passage: paragraphs' sentences, and lists with their lead-ins."""
     units = _units(text)
     for first in range(len(units)):
         opening = units[first][0].text
-        if _loose(opening) or (is_list_item(opening) and not _stands_alone(units[first])):
+        if _loose(opening) or (is_list_item(opening) and not _stands_alone(units[first], exact)):
             continue
         for last in range(first, min(first + _reach(units[first]), len(units))):
             parts = [s for unit in units[first : last + 1] for s in unit]
@@ -167,6 +194,8 @@ def _units(text: str) -> list[list[Sentence]]:
         code_line = new_line and not item and bool(_CODE.search(sentence.text)) and not sentence.text.endswith(".")
         if open_lead and (item or not new_line or code_line or units[-1][-1].text.endswith(":")):
             units[-1].append(sentence)
+        elif not new_line and units and is_list_item(units[-1][0].text):
+            units[-1].append(sentence)  # what an item goes on with is nothing without its beginning
         else:
             units.append([sentence])
             open_lead = False
@@ -180,8 +209,10 @@ def _cut(last: str, unit: Sequence[Sentence]) -> bool:
     return last.rstrip().endswith(":") and len(unit) == 1
 
 
-def _stands_alone(unit: Sequence[Sentence]) -> bool:
-    """An item of a list without its lead-in may be quoted when it is a whole sentence."""
+def _stands_alone(unit: Sequence[Sentence], exact: Sequence[Exact]) -> bool:
+    """An item of a list without its lead-in may be quoted when it is a whole sentence, or names what was asked for."""
+    if any(holds(unit[0].text, one) for one in exact if one.strict):
+        return True
     body = re.sub(r"^\W*(?:\d+[.)])?\s*", "", unit[0].text)
     return body[:1].isupper() and body.rstrip().endswith((".", "!")) and len(body.split()) >= 6
 
