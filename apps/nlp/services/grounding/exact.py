@@ -282,9 +282,9 @@ def _ranged(text: str, found: list[Exact], index: int) -> Exact:
 def _spans(text: str, left: Exact, right: Exact) -> bool:
     """True for "10 to 20" and "between 10 and 20"."""
     match = _BETWEEN.fullmatch(text[left.end : right.start])
-    return bool(match) and (
-        not match["and"] or bool(_OPENS_BETWEEN.search(text[max(0, left.start - _NEAR) : left.start]))
-    )
+    if match is None:
+        return False
+    return not match["and"] or bool(_OPENS_BETWEEN.search(text[max(0, left.start - _NEAR) : left.start]))
 
 
 def _same(one: Exact, wanted: Exact) -> bool:
