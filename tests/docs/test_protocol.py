@@ -102,7 +102,7 @@ def test_the_console_reads_what_the_page_lists() -> None:
     table = (ROOT / "static/inbox/main.js").read_text().split("new Live({", 1)[1].split("}, (id)", 1)[0]
     read = set(re.findall(r'^      "?([a-z.]+)"?: \(frame\)', table, re.MULTILINE)) | {"welcome"}
     assert read <= server
-    assert server - read == {"subscribed", "presence"}
+    assert server - read == {"presence"}
 
 
 def test_the_page_lists_every_close_code() -> None:

@@ -221,8 +221,10 @@ def test_flush_in_the_middle_never_gives_a_text_with_a_hole(
 ) -> None:
     stream = generate_stream(ask(max_tokens=200), tenant_id=tenant_id)
     next(stream)
-    # The reader looks away while three entries are written; the flush takes them.
-    time.sleep(0.3)
+    # The reader looks away while entries are written; the flush takes them.
+    (key,) = (key for key in valkey.keys(f"t:{tenant_id}:*") if valkey.type(key) == b"stream")
+    seen = valkey.xlen(key)
+    assert until(lambda: valkey.xlen(key) >= seen + 3)
     valkey.flushall()
     with pytest.raises(Unavailable):
         list(stream)
