@@ -30,6 +30,8 @@ def told(text: str) -> list[tuple[str, str]]:
         ("Open 9:00 to 17:00 on 12.11.2026", []),
         ("the 1st and the 30-minute one, 2x, 70ern, 5PM", [("amount", "30-minute")]),
         ("in 1901, em 2000, im Jahr 1914", []),
+        ("Are you open 24/7, or open 9-17?", []),
+        ("Call +351 210 000 000", []),
     ],
 )
 def test_what_is_named_exactly(text: str, expected: list[tuple[str, str]]) -> None:

@@ -71,13 +71,13 @@ _NO_LABEL = STOPWORDS | words("""
     el la los las en y u con del al entre hasta desde año años unos unas
     le les des du et dans sur avec entre environ an ans année années depuis vers
     der die das den dem des und oder im in von vom zu zum zur bis seit ab mit um am bei für jahr jahre jahren
-    year years about around circa page pages figure table 年 月 日 在 从 到 于 约 第
+    year years about around circa page pages figure table open opened opens closed closes 年 月 日 在 从 到 于 约 第
 """)
 _UNIT = "|".join(sorted((re.escape(name) for name in _UNITS), key=len, reverse=True))
 _TO = r"(?:to|through|bis|at\u00e9|hasta|a|\u00e0|\u81f3|\u5230|[-\u2013\u2014~])"
 _FOUND = re.compile(
     rf"""
-      (?P<date>\b\d{{1,2}}[./]\d{{1,2}}[./]\d{{2,4}}\b|\b\d{{4}}-\d{{2}}-\d{{2}}\b|\b\d{{1,2}}:\d{{2}}\b)
+      (?P<date>\b\d{{1,2}}[./]\d{{1,2}}[./]\d{{2,4}}\b|\b\d{{4}}-\d{{2}}-\d{{2}}\b|\b\d{{1,2}}:\d{{2}}\b|\b24/7\b)
     | (?P<amount>(?P<sign>R\$|[{_SYMBOLS}])[ ]?\d+(?:[.,]\d+)*
         |(?<![\w.,-])(?:(?P<least>\d+(?:[.,]\d+)*)[ ]?{_TO}[ ]?)?
           \d+(?:[.,]\d+)*[ \u00a0-]?(?P<unit>{_UNIT})(?![\w\u00c0-\u024f]))
@@ -156,7 +156,7 @@ def exact_terms(text: str) -> tuple[Exact, ...]:
     return _exact_terms(unicodedata.normalize("NFKC", text[:_MOST_CHARS]))
 
 
-@lru_cache(maxsize=4_000)
+@lru_cache(maxsize=1_000)
 def _exact_terms(text: str) -> tuple[Exact, ...]:
     found = list(_plain(text))
     return tuple(_ranged(text, found, index) for index in range(len(found)))
@@ -232,7 +232,9 @@ def _plain(text: str) -> Iterator[Exact]:
                 yield _made("code", re.sub(r"[\W\d_]", "", raw).lower(), _figures(raw), raw, match)
         else:
             label = _label(text, match.start())
-            if label in _VERSION_WORDS or text[: match.start()].rstrip().endswith(_CJK_VERSION):
+            if label in _VERSION_WORDS or text[max(0, match.start() - _NEAR) : match.start()].rstrip().endswith(
+                _CJK_VERSION
+            ):
                 yield _made("version", "", _figures(raw), raw, match)
             elif label and label not in _NO_LABEL:
                 yield _made("number", label, _figures(raw), raw, match)
