@@ -12,6 +12,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from apps.assistant.complaints import complains
 from apps.assistant.decision import GENERIC
 from apps.assistant.smalltalk import small_talk, without_greeting
 from apps.nlp.services.grounding.exact import Exact, meant
@@ -19,6 +20,7 @@ from apps.nlp.services.grounding.text import Token, content_terms, is_stopword, 
 
 MAX_QUERY_CHARS = 600
 MAX_QUERIES = 3
+MAX_QUESTIONS = 3
 
 _OPENING = re.compile(
     r"""(?ix)^(?:and|but|or|also|so|then|ok(?:ay)?|hm+|what\ about|how\ about|what\ if|why\ not|why|how\ so|really
@@ -71,6 +73,40 @@ class CondensedQuery:
     def texts(self) -> tuple[str, ...]:
         """The texts of the queries."""
         return tuple(query.text for query in self.queries)
+
+
+def message_queries(history: Sequence[str], message: str) -> list[tuple[str, tuple[Query, ...]]]:
+    """Return the questions of a message and what to search for each, in order; the message itself where it asks one thing.
+
+    Questions are sentences that ask, say something by themselves and are not the same; the first MAX_QUESTIONS of them.
+    A later one may lean on an earlier one, and what the rest of the message names counts for all.
+    """
+    asked = _questions(message)
+    if len(asked) < 2:
+        return [(message, condense_query(history, message).queries)]
+    rest = message
+    for question in asked:
+        rest = rest.replace(question, " ")
+    found = []
+    for number, question in enumerate(asked):
+        queries = condense_query([*history, *asked[:number]], question).queries
+        named = meant(question, rest)
+        found.append((question, tuple(replace(query, exact=query.exact or named) for query in queries)))
+    return found
+
+
+def _questions(message: str) -> list[str]:
+    kept: dict[frozenset[str], str] = {}
+    for line in message.splitlines():
+        for sentence in sentences(without_greeting(line)):
+            own = frozenset(content_terms(sentence.text)) - GENERIC
+            if (
+                own
+                and sentence.text.endswith(("?", "\uff1f"))
+                and not (small_talk(sentence.text) or complains(sentence.text))
+            ):
+                kept.setdefault(own, sentence.text)
+    return list(kept.values())[:MAX_QUESTIONS]
 
 
 def condense_query(history: Sequence[str], message: str) -> CondensedQuery:

@@ -73,8 +73,9 @@ class Found(Protocol):
 class Decision:
     """What to do with a message. `reason` is a stable code; `confidence` is 0..1, that an answer was found.
 
-    Reasons: found; not_found, unknown_name, nothing_retrieved; small_talk_ and what `talk_of` says, complaint;
-    asked_for_person, policy, repeated_failure. `language` is that of small talk, where its words tell it.
+    Reasons: found, partial (one of several questions); not_found, unknown_name, nothing_retrieved; small_talk_ and what
+    `talk_of` says, complaint; asked_for_person, policy, repeated_failure. `language` is that of small talk, where its
+    words tell it.
     """
 
     kind: Kind

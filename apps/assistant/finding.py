@@ -21,12 +21,14 @@ F = TypeVar("F", bound=Found)
 
 @dataclass(frozen=True)
 class Finding(Generic[F]):
-    """The query that decided, what it found, the decision, and what the query names exactly."""
+    """The query that decided, what it found, the decision, what the query names exactly, and the question
+    as it was asked, where the caller tells it."""
 
     query: str
     passages: tuple[F, ...]
     decision: Decision
     exact: tuple[Exact, ...] = ()
+    asked: str = ""
 
 
 def find(

@@ -169,6 +169,7 @@ CONSOLE_MESSAGES = INTENT_MESSAGES | {
     "searched_for": _("Searched for: {query}"),
     "reason_found": _("An answer was found in the passages below."),
     "reason_not_found": _("The passages below do not answer the question."),
+    "reason_partial": _("The message asks several things; an answer was found for some of them."),
     "reason_unknown_name": _("The question names something that no passage mentions."),
     "reason_empty": _("The message held no words."),
     "reason_nothing_retrieved": _("No passage was found."),

@@ -11,14 +11,15 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
+from itertools import zip_longest
 from typing import Any
 
 import numpy as np
 import structlog
 
-from apps.assistant.condense import Query, condense_query
+from apps.assistant.condense import Query, message_queries
 from apps.assistant.decision import Decision, Thresholds, decide, evidence, failed
-from apps.assistant.finding import find
+from apps.assistant.finding import Finding, find
 from apps.assistant.services.phrases import LANGUAGES, PHRASES, offers_person, phrase
 from apps.assistant.services.prompt import STOP, answer_prompt, copy_prompt
 from apps.assistant.services.searching import search_by
@@ -39,6 +40,8 @@ log = structlog.get_logger(__name__)
 PROMPTED = 3
 MAX_ANSWER_TOKENS = 120
 MAX_SENTENCES = 4
+# Of a question that is repeated to say that it found no answer.
+MAX_REPEATED_CHARS = 160
 # Fewer words say too little of their language, and so does a smaller share of the likelihood.
 _TELLING_TERMS, _SURE = 3, 0.9
 GENERATE_DEADLINE_S = 25.0
@@ -62,58 +65,89 @@ class AnswerRun:
         self.exact: tuple[Exact, ...] = ()
         self._last: SentenceCheck | None = None
         self._text = ""
+        # Whether something is said to the question that is being answered.
+        self._answered = False
 
     def run(self) -> Answer:
         """Answer, abstain or hand over. Errors of the engine (Busy, DeadlineExceeded, Unavailable) pass through when
         nothing was released and no passage can be quoted."""
-        decision = self._decide()
-        if decision.kind == "handoff":
-            return self._say(decision, "handoff_repeated" if decision.reason == "repeated_failure" else "handoff")
-        if decision.kind == "abstain":
-            return self._say(decision, decision.reason if decision.reason in PHRASES else "no_answer")
-        cited = self._generated_or_none()
-        if self._text:
-            self._complete()
-        else:
-            cited = self._quote()
+        early = self._decide_early()
+        if early is not None:
+            return self._refuse(early)
+        found = self._find()
+        best = max(found, key=lambda one: (one.decision.kind == "answer", one.decision.confidence))
+        self._take(best)
+        if best.decision.kind == "abstain":
+            decision = failed(
+                best.decision.reason, best.decision.confidence, self._thresholds(), self.question.abstentions
+            )
+            return self._refuse(decision)
+        cited: list[Passage] = []
+        missing = [one for one in found if not (one.decision.kind == "answer" and self._answer(one, cited))]
+        self._take(*(one for one in found if one not in missing))
         if not self._text:
-            return self._say(Decision("abstain", "nothing_to_quote", decision.confidence), "no_answer")
-        return self._finish(decision, self._text, [self.passages[i] for i in dict.fromkeys(cited)])
+            return self._say(Decision("abstain", "nothing_to_quote", best.decision.confidence), "no_answer")
+        for one in missing:
+            self._append(phrase("not_this", self._language()).format(_short(one.asked)), {})
+        decision = replace(best.decision, reason="partial") if missing else best.decision
+        return self._finish(decision, self._text, list(dict.fromkeys(cited)))
 
     # -- steps -------------------------------------------------------------------------------------------------------
-    def _decide(self) -> Decision:
-        question = self.question
-        thresholds = Thresholds.default().replaced(
+    def _thresholds(self) -> Thresholds:
+        return Thresholds.default().replaced(
             answer=self._settings["answer_threshold"],
             handoff_phrases=tuple(self._settings["handoff_phrases"]),
             handoff_after=self._settings["handoff_after_abstentions"],
         )
+
+    def _decide_early(self) -> Decision | None:
+        """Return what the words alone decide."""
+        question = self.question
         last = question.history[-1] if question.history else ("", "")
-        early = decide(
+        decision = decide(
             question.text,
             (),
-            thresholds,
+            self._thresholds(),
             abstentions=question.abstentions,
             before_search=True,
             person_offered=last[0] == "bot" and offers_person(last[1]),
         )
-        if early is not None:
+        if decision is not None:
             self._mark("decide")
-            return early
-        said = [text for role, text in question.history if role == "contact"]
-
-        found = find(
-            condense_query(said, question.text).queries or [Query(question.text)],
-            search_by(tenant_id=question.tenant_id, collections=question.collections, embed=self._embed),
-            partial(evidence, answer=thresholds.answer),
-        )
-        self._mark("retrieve")
-        self.passages, self.query, self.exact = found.passages, found.query, found.exact
-        decision = found.decision
-        if decision.kind == "abstain":
-            decision = failed(decision.reason, decision.confidence, thresholds, question.abstentions)
-        self._mark("decide")
         return decision
+
+    def _find(self) -> list[Finding[Passage]]:
+        """Return what was found for each question of the message, in their order."""
+        question = self.question
+        said = [text for role, text in question.history if role == "contact"]
+        search = search_by(tenant_id=question.tenant_id, collections=question.collections, embed=self._embed)
+        judge = partial(evidence, answer=self._thresholds().answer)
+        found = []
+        for asked, queries in message_queries(said, question.text):
+            self._check_stop()
+            found.append(replace(find(queries or [Query(asked)], search, judge), asked=asked))
+        self._mark("retrieve")
+        self._mark("decide")
+        return found
+
+    def _take(self, *found: Finding[Passage]) -> None:
+        """Make what was found what is answered from, and what "why" shows."""
+        rows = zip_longest(*(one.passages for one in found))
+        self.passages = tuple(dict.fromkeys(p for row in rows for p in row if p is not None))
+        self.query = " / ".join(one.query for one in found)
+        self.exact = tuple(exact for one in found for exact in one.exact)
+
+    def _answer(self, found: Finding[Passage], cited: list[Passage]) -> bool:
+        """Answer one question; return whether anything is said to it."""
+        self._take(found)
+        self._last, self._answered = None, False
+        indices = self._generated_or_none()
+        if self._answered:
+            self._complete()
+        else:
+            indices = self._quote()
+        cited += [self.passages[index] for index in indices]
+        return self._answered
 
     def _embed(self, texts: Sequence[str]) -> np.ndarray:
         return embed_texts(list(texts), tenant_id=self.question.tenant_id).vectors
@@ -126,7 +160,7 @@ class AnswerRun:
         except Cancelled:
             raise
         except AppError as error:
-            log.warning("answer.not_generated", code=error.code, released=bool(self._text))
+            log.warning("answer.not_generated", code=error.code, released=self._answered)
             self.checks.append({"sentence": "", "supported": False, "reason": f"engine_{error.code}"})
         return cited
 
@@ -211,8 +245,8 @@ class AnswerRun:
         quote = quote_answer(self.query, passages, self._embed, self.exact)
         if quote is None:
             return []
-        lead = phrase("quote_lead", self._language())
-        self._emit(f"{lead}\n\n{quote.text}", self.passages[quote.passage_index])
+        lead = "" if self._text else phrase("quote_lead", self._language()) + "\n\n"
+        self._emit(quote.text, self.passages[quote.passage_index], lead)
         self._mark("quote")
         return [quote.passage_index]
 
@@ -226,16 +260,30 @@ class AnswerRun:
         return locale
 
     # -- ends --------------------------------------------------------------------------------------------------------
-    def _emit(self, text: str, passage: Passage) -> None:
+    def _emit(self, text: str, passage: Passage, lead: str = "") -> None:
         piece = text.strip()
-        if self._text:
+        again, self._answered = self._answered, True
+        if piece in self._text:
+            return  # two questions with one answer
+        if self._text and again:
             piece = ("\n" if piece.startswith(("-", "*", "1", "2", "3")) else " ") + piece
+        self._append(lead + piece, {"citation": citation_of(passage)}, new=not again)
+
+    def _append(self, piece: str, note: dict[str, Any], *, new: bool = True) -> None:
+        """Release a piece of the answer; `new` begins a paragraph."""
+        if self._text and new:
+            piece = "\n\n" + piece
         self._text += piece
         if "first_release" not in self.timings_ms:
             self._mark("first_release")
             self.stamps["first_release"] = time.time()
-        self._note({"decision": "answer", "citation": citation_of(passage)})
+        self._note({"decision": "answer", **note})
         self._release(piece)
+
+    def _refuse(self, decision: Decision) -> Answer:
+        if decision.kind == "handoff":
+            return self._say(decision, "handoff_repeated" if decision.reason == "repeated_failure" else "handoff")
+        return self._say(decision, decision.reason if decision.reason in PHRASES else "no_answer")
 
     def _say(self, decision: Decision, name: str) -> Answer:
         self._check_stop()
@@ -291,6 +339,10 @@ def checked(
         if not speaks_for(sentence, passage.text, heading_path(passage), exact):
             return replace(check, supported=False, reason="another")
     return check
+
+
+def _short(question: str) -> str:
+    return question if len(question) <= MAX_REPEATED_CHARS else question[: MAX_REPEATED_CHARS - 1].rstrip() + "…"
 
 
 def heading_path(passage: Passage) -> str:

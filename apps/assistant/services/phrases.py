@@ -5,6 +5,14 @@ from __future__ import annotations
 LANGUAGES = ("en", "zh", "pt", "es", "fr", "de")
 
 PHRASES: dict[str, dict[str, str]] = {
+    "not_this": {
+        "en": "I could not find an answer to this in our documents: “{}”",
+        "zh": "我没有在我们的文档中找到这个问题的答案：“{}”",
+        "pt": "Não encontrei nos nossos documentos uma resposta para isto: “{}”",
+        "es": "No he encontrado en nuestros documentos una respuesta a esto: «{}»",
+        "fr": "Je n’ai pas trouvé de réponse à ceci dans nos documents : « {} »",
+        "de": "Dazu habe ich in unseren Dokumenten keine Antwort gefunden: „{}“",
+    },
     "no_answer": {
         "en": "I could not find an answer to that in our documents. Would you like to talk to a person? You can "
         "also ask in "
