@@ -45,7 +45,7 @@ def asked(message: str) -> list[str]:
         ("How are you? Can you help me? How long is the warranty?", None),
         (
             "How long is the warranty? Is it long, the warranty?",
-            ["How long is the warranty?", "Is it long, the warranty?"],
+            None,
         ),
         ("How long is the warranty? How long is the warranty??", None),
         ("I lost the receipt. What about the warranty?", None),
