@@ -14,7 +14,7 @@ import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-import bench.retrieval.ready  # noqa: F401
+import bench.retrieval.ready  # noqa: F401  (before the product's modules)
 from apps.nlp.services.grounding.exact import exact_terms, is_about_another
 from bench.retrieval.corpus import DEVELOPERS_REFERENCE, CorpusPassage, developers_reference, guide
 from bench.retrieval.evaluate import QUESTIONS, questions

@@ -131,6 +131,15 @@ def test_none_answered_is_one_abstention(told: Told) -> None:
     assert len(told.pieces) == 1
 
 
+def test_why_shows_what_was_found_where_nothing_could_be_quoted(told: Told, monkeypatch: pytest.MonkeyPatch) -> None:
+    told.models.say = lambda _: "Elephants are grey."
+    monkeypatch.setattr(answering, "quote_answer", lambda *_: None)
+    answer = told.ask("What is the warranty?")
+    assert (answer.decision, answer.reason) == ("abstain", "nothing_to_quote")
+    assert [shown["heading"] for shown in answer.why["passages"]] == ["Warranty"]
+    assert answer.why["query"] == "What is the warranty?"
+
+
 def test_where_the_model_says_nothing_that_holds_each_is_quoted_under_one_lead(told: Told) -> None:
     told.models.say = lambda _: "Elephants are grey."
     answer = told.ask("What is the warranty? And when is the store in Lisbon open?")

@@ -84,9 +84,10 @@ class AnswerRun:
             return self._refuse(decision)
         cited: list[Passage] = []
         missing = [one for one in found if not (one.decision.kind == "answer" and self._answer(one, cited))]
-        self._take(*(one for one in found if one not in missing))
         if not self._text:
+            self._take(best)
             return self._say(Decision("abstain", "nothing_to_quote", best.decision.confidence), "no_answer")
+        self._take(*(one for one in found if one not in missing))
         for one in missing:
             self._append(phrase("not_this", self._language()).format(_short(one.asked)), {})
         decision = replace(best.decision, reason="partial") if missing else best.decision
